@@ -1,0 +1,139 @@
+//! What the balancer says and hears in the course of an exchange.
+
+use crate::balancer::InFlight;
+use crate::edits::Edits;
+use crate::fields::FieldLines;
+use crate::head::ResponseHead;
+use crate::time::Timestamp;
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Perform this attempt, then settle (or abandon) the token.
+    Send {
+        /// The attempt.
+        attempt: Attempt,
+        /// The exchange while it is under way.
+        then: InFlight,
+    },
+    /// Pass the response just reported on to the client.
+    Forward {
+        /// The edits to its fields.
+        edits: Edits,
+        /// Who answers for its body.
+        tail: Tail,
+    },
+    /// Answer the client; the balancer speaks for itself.
+    Reply(LocalReply),
+}
+
+/// An attempt to perform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Index of the backend in the policy.
+    pub backend: usize,
+    /// The edits that turn the original request fields into those to send.
+    pub edits: Edits,
+    /// How many bytes of the body to keep so that it can be sent again.
+    pub keep: u64,
+    /// Whether the client asked for a tunnel, so that 101 may come back.
+    pub tunnel: bool,
+}
+
+/// A response of the balancer's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalReply {
+    /// The status code.
+    pub status: u16,
+    /// All fields but `content-length`.
+    pub fields: FieldLines,
+    /// The body; left out by the caller in answer to HEAD.
+    pub body: Vec<u8>,
+}
+
+/// Who answers for a forwarded body; settled by [`crate::Balancer::finish`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// Index of the backend.
+    pub backend: usize,
+    /// When the attempt began.
+    pub began: Timestamp,
+}
+
+/// How a forwarded body ended that did not arrive whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyEnd {
+    /// The backend broke off or fell silent.
+    Broken,
+    /// The client went away.
+    Abandoned,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// A final response head arrived.
+    Head(Arrival<'a>),
+    /// None did.
+    Failed(Failure),
+}
+
+/// An attempt that brought a response.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Its head.
+    pub head: ResponseHead<'a>,
+    /// Whether the request's body could be sent again from its first byte.
+    pub replayable: bool,
+}
+
+/// An attempt that brought none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub cause: Cause,
+    /// How far it got.
+    pub delivery: Delivery,
+    /// Whether the request's body could be sent again from its first byte.
+    pub replayable: bool,
+}
+
+/// Whether a failed attempt can have reached the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// No byte of it was sent.
+    NotSent,
+    /// Some of it may have been received.
+    MaybeSent,
+}
+
+/// Why an attempt brought no response: the error types of Proxy-Status
+/// (<https://www.rfc-editor.org/rfc/rfc9209#section-2.3>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "defined by RFC 9209 section 2.3")]
+pub enum Cause {
+    DnsTimeout,
+    DnsError,
+    DestinationNotFound,
+    DestinationUnavailable,
+    DestinationIpProhibited,
+    DestinationIpUnroutable,
+    ConnectionRefused,
+    ConnectionTerminated,
+    ConnectionTimeout,
+    ConnectionReadTimeout,
+    ConnectionWriteTimeout,
+    ConnectionLimitReached,
+    TlsProtocolError,
+    TlsCertificateError,
+    TlsAlertReceived,
+    HttpRequestDenied,
+    HttpResponseIncomplete,
+    HttpResponseHeaderSectionSize,
+    HttpResponseTimeout,
+    HttpUpgradeFailed,
+    HttpProtocolError,
+    LoopDetected,
+    ConfigurationError,
+    InternalError,
+}
