@@ -1,0 +1,352 @@
+//! An edge runtime in a value: a component, its world, and `fetch`.
+
+use std::collections::hash_map::RandomState;
+use std::future::Future;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{Request, Response};
+
+use crate::body::Body;
+use crate::clock::{Clock, TokioClock};
+use crate::error::{ComponentError, EdgeError};
+use crate::exchange::bindings::{EffectiveConfiguration, Event};
+use crate::exchange::{Answer, Blueprint, Board, Client, Driver, EventSink, Isolate};
+use crate::upstream::{Client as HttpClient, Closures, IntoAnswer, Timeouts, Trust, Upstream};
+use crate::wasi_http::{self, Service};
+
+/// The door by which a component is driven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// `edgelb:balancer/exchange`: the component decides, the host does the I/O.
+    #[default]
+    Exchange,
+    /// `wasi:http/handler@0.3`: the component does its own I/O.
+    WasiHttp,
+}
+
+/// The address a request comes from, as a request extension; without it the
+/// component is told none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
+/// Where a component comes from.
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    Embedded,
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+/// Puts an [`Edge`] together. Every part has a default: the embedded
+/// component, an empty environment, real connections, real time, a random seed.
+#[derive(Default)]
+pub struct EdgeBuilder {
+    source: Source,
+    door: Door,
+    environment: Vec<(String, String)>,
+    upstream: Upstreams,
+    clock: Option<Arc<dyn Clock>>,
+    seed: Option<u64>,
+    events: Option<EventSink>,
+}
+
+/// A running component: one isolate, and what it needs to do its work.
+///
+/// Isolates made of one another ([`Edge::another`]) share what they learn about
+/// the backends, as the threads of one process do.
+pub struct Edge {
+    shared: Arc<Shared>,
+    isolate: Running,
+}
+
+/// What the isolates of one edge have in common.
+struct Shared {
+    compiled: Compiled,
+    upstream: Upstreams,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+    isolates: AtomicU64,
+}
+
+enum Compiled {
+    Exchange {
+        blueprint: Arc<Blueprint>,
+        board: Arc<Board>,
+        events: EventSink,
+        configuration: EffectiveConfiguration,
+    },
+    WasiHttp {
+        blueprint: Arc<wasi_http::Blueprint>,
+        configuration: Option<EffectiveConfiguration>,
+    },
+}
+
+enum Running {
+    Exchange(Arc<Driver>),
+    WasiHttp(Arc<Service>),
+}
+
+/// Where isolates get their connections from.
+#[derive(Default)]
+struct Upstreams {
+    given: Option<Arc<dyn Upstream>>,
+    closures: Closures,
+    trust: Trust,
+}
+
+impl Edge {
+    /// Starts to put one together.
+    pub fn builder() -> EdgeBuilder {
+        EdgeBuilder::default()
+    }
+
+    /// Answers a request, as the component decides. The authority is that of
+    /// the URI, else the Host field; the client that of the [`Peer`] extension.
+    pub async fn fetch<B: Into<Body>>(&self, request: Request<B>) -> Response<Body> {
+        let request = request.map(Into::into);
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let client = Client {
+            peer,
+            ..Client::default()
+        };
+        self.answer(request, client).await.response
+    }
+
+    pub(crate) async fn answer(&self, request: Request<Body>, client: Client) -> Answer {
+        match &self.isolate {
+            Running::Exchange(driver) => driver.fetch(request, client).await,
+            Running::WasiHttp(service) => service.fetch(request, client).await,
+        }
+    }
+
+    /// What the component made of its environment; `None` for a component
+    /// that cannot tell.
+    pub fn configuration(&self) -> Option<&EffectiveConfiguration> {
+        match &self.shared.compiled {
+            Compiled::Exchange { configuration, .. } => Some(configuration),
+            Compiled::WasiHttp { configuration, .. } => configuration.as_ref(),
+        }
+    }
+
+    /// Another isolate of the same edge, with connections of its own.
+    ///
+    /// # Errors
+    /// The component does not start again.
+    pub fn another(&self) -> Result<Self, EdgeError> {
+        Self::isolate(Arc::clone(&self.shared))
+    }
+
+    fn isolate(shared: Arc<Shared>) -> Result<Self, EdgeError> {
+        let upstream = shared.upstream.connect();
+        let clock = Arc::clone(&shared.clock);
+        // Isolates draw from sequences far apart.
+        let number = shared.isolates.fetch_add(1, Ordering::Relaxed);
+        let seed = shared.seed ^ number.wrapping_mul(0xD605_BBB5_8C8A_BC03);
+        let isolate = match &shared.compiled {
+            Compiled::Exchange {
+                blueprint,
+                board,
+                events,
+                configuration,
+            } => {
+                let isolate =
+                    Isolate::new(Arc::clone(blueprint), Arc::clone(board), Arc::clone(events));
+                let driver = Driver::new(isolate, configuration, upstream, clock, seed)?;
+                Running::Exchange(Arc::new(driver))
+            }
+            Compiled::WasiHttp {
+                blueprint,
+                configuration,
+            } => {
+                let timeouts = configuration.as_ref().map(Timeouts::of).unwrap_or_default();
+                Running::WasiHttp(Service::start(
+                    Arc::clone(blueprint),
+                    upstream,
+                    timeouts,
+                    clock,
+                    seed,
+                ))
+            }
+        };
+        Ok(Self { shared, isolate })
+    }
+}
+
+impl EdgeBuilder {
+    /// Runs this component instead of the embedded one.
+    #[must_use]
+    pub fn component(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.source = Source::Bytes(bytes.into());
+        self
+    }
+
+    /// Runs the component in this file (binary) instead of the embedded one.
+    #[must_use]
+    pub fn component_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.source = Source::File(path.into());
+        self
+    }
+
+    /// Drives it by this door; default [`Door::Exchange`].
+    #[must_use]
+    pub fn door(mut self, door: Door) -> Self {
+        self.door = door;
+        self
+    }
+
+    /// Adds a variable to the environment the component sees. It sees no other.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds variables to the environment the component sees.
+    #[must_use]
+    pub fn envs(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.environment.extend(variables);
+        self
+    }
+
+    /// Answers requests to this authority with a closure, in this process.
+    /// Once there is one, no real connection is made: other authorities do not
+    /// resolve.
+    #[must_use]
+    pub fn backend<F, R>(mut self, authority: &str, backend: F) -> Self
+    where
+        F: Fn(Request<Body>) -> R + Send + Sync + 'static,
+        R: Future<Output: IntoAnswer> + Send + 'static,
+    {
+        self.upstream.closures.insert(authority, backend);
+        self
+    }
+
+    /// Performs all attempts by this; closures come before it.
+    #[must_use]
+    pub fn upstream(mut self, upstream: Arc<dyn Upstream>) -> Self {
+        self.upstream.given = Some(upstream);
+        self
+    }
+
+    /// Whom real connections to https backends trust; default the system's roots.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.upstream.trust = trust;
+        self
+    }
+
+    /// The component's time; default [`TokioClock`], virtual on a paused runtime.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// The component's randomness; default of the process's own.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Hears of ejections, trials and recoveries as they happen
+    /// ([`Door::Exchange`] only).
+    #[must_use]
+    pub fn on_event(mut self, sink: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = Some(Arc::new(sink));
+        self
+    }
+
+    /// Compiles the component, starts its first isolate and asks it for its
+    /// configuration.
+    ///
+    /// # Errors
+    /// The component cannot be used, or refuses its configuration.
+    pub fn build(self) -> Result<Edge, EdgeError> {
+        let embedded = matches!(self.source, Source::Embedded);
+        let bytes = match self.source {
+            Source::Embedded => match self.door {
+                Door::Exchange => edgelb_artifacts::BALANCER.to_vec(),
+                Door::WasiHttp => edgelb_artifacts::EDGELB.to_vec(),
+            },
+            Source::Bytes(bytes) => bytes,
+            Source::File(path) => {
+                std::fs::read(&path).map_err(|error| ComponentError::Read { path, error })?
+            }
+        };
+        let quiet: EventSink = Arc::new(|_| {});
+        let events = self.events.unwrap_or(quiet);
+        let compiled = match self.door {
+            Door::Exchange => {
+                let blueprint = Arc::new(Blueprint::new(&bytes, self.environment)?);
+                let board = Arc::new(Board::default());
+                Compiled::Exchange {
+                    configuration: ask(&blueprint, &board)?,
+                    blueprint,
+                    board,
+                    events,
+                }
+            }
+            Door::WasiHttp => {
+                // The policy is the same by either door, but by this one it cannot be asked.
+                let configuration = if embedded {
+                    let environment = self.environment.clone();
+                    let policy = Blueprint::new(edgelb_artifacts::BALANCER, environment)?;
+                    Some(ask(&Arc::new(policy), &Arc::default())?)
+                } else {
+                    None
+                };
+                let blueprint = wasi_http::Blueprint::new(&bytes, self.environment)?;
+                Compiled::WasiHttp {
+                    blueprint: Arc::new(blueprint),
+                    configuration,
+                }
+            }
+        };
+        Edge::isolate(Arc::new(Shared {
+            compiled,
+            upstream: self.upstream,
+            clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
+            seed: self.seed.unwrap_or_else(random),
+            isolates: AtomicU64::new(0),
+        }))
+    }
+}
+
+impl Upstreams {
+    /// Closures and what was given serve all isolates; real connections are
+    /// each isolate's own.
+    fn connect(&self) -> Arc<dyn Upstream> {
+        let given = self.given.clone();
+        if self.closures.is_empty() {
+            return given.unwrap_or_else(|| Arc::new(HttpClient::new(self.trust.clone())));
+        }
+        let mut closures = self.closures.clone();
+        if let Some(given) = given {
+            closures.or_else(given);
+        }
+        Arc::new(closures)
+    }
+}
+
+/// Asks the policy for its configuration.
+fn ask(
+    blueprint: &Arc<Blueprint>,
+    board: &Arc<Board>,
+) -> Result<EffectiveConfiguration, EdgeError> {
+    let isolate = Isolate::new(Arc::clone(blueprint), Arc::clone(board), Arc::new(|_| {}));
+    isolate
+        .configuration()
+        .map_err(ComponentError::Start)?
+        .map_err(EdgeError::Configuration)
+}
+
+/// 64 bits of the process's randomness.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

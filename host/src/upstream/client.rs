@@ -1,0 +1,267 @@
+//! HTTP/1.1 to real backends, with connections kept alive.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::{HOST, HeaderMap};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, Sleep};
+
+use super::connect::{Connector, Trust};
+use super::download::Download;
+use super::upload::{ClientGone, Patience, Upload, Watch};
+use super::{Answer, Cause, Fault, SendError, Timeouts, Upstream};
+use crate::body::Body;
+
+/// How long a connection is kept when the backend does not say. Below what
+/// servers commonly keep (60 to 75 s), so that we close before they do.
+const KEEP: Duration = Duration::from_secs(30);
+/// How many idle connections are kept to one origin.
+const KEEP_MOST: usize = 256;
+
+type Origin = (Scheme, Authority);
+
+/// A client with a pool of its own. Threads do not share one: a connection
+/// stays on the thread whose event loop it is registered with.
+pub struct Client {
+    connector: Connector,
+    idle: Mutex<HashMap<Origin, Vec<Lease>>>,
+}
+
+/// A connection, ours for one request and its response.
+pub(super) struct Lease {
+    origin: Origin,
+    sender: SendRequest<Body>,
+    /// One timer a connection: to put a deadline off costs less than to set one.
+    pub(super) timer: Pin<Box<Sleep>>,
+    /// How long it may lie idle, and since when it does.
+    keep: Duration,
+    since: Instant,
+    served: bool,
+}
+
+impl Client {
+    /// A client with an empty pool.
+    pub fn new(trust: Trust) -> Self {
+        Self {
+            connector: Connector::new(trust),
+            idle: Mutex::default(),
+        }
+    }
+
+    async fn exchange(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+        timeouts: Timeouts,
+    ) -> Result<Response<Body>, SendError> {
+        let origin =
+            localize(&mut request).ok_or(SendError::not_sent(Cause::DestinationNotFound))?;
+        let watch = if request.body().is_end_stream() {
+            None
+        } else {
+            let (upload, watch) = Upload::new(std::mem::take(request.body_mut()));
+            *request.body_mut() = Body::new(upload);
+            Some(watch)
+        };
+        loop {
+            let mut lease = self.lease(&origin, timeouts.connect).await?;
+            let sent = lease.send(request, watch.as_ref(), timeouts).await;
+            match sent {
+                Ok(response) => return Ok(self.receive(response, lease, timeouts.idle)),
+                // The pool's connection was gone before a byte was written: nobody's failure.
+                Err((Some(unsent), _)) if lease.served => request = unsent,
+                Err((Some(_), error)) => return Err(SendError::not_sent(error.cause)),
+                Err((None, error)) => return Err(error),
+            }
+        }
+    }
+
+    /// A connection from the pool, else a new one.
+    async fn lease(&self, origin: &Origin, within: Duration) -> Result<Lease, SendError> {
+        loop {
+            let kept = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.get_mut(origin).and_then(Vec::pop)
+            };
+            let Some(mut lease) = kept else { break };
+            // Not ready: its last response was read to the end, but the connection
+            // has not yet had its turn to notice.
+            if lease.since.elapsed() < lease.keep && lease.sender.ready().await.is_ok() {
+                return Ok(lease);
+            }
+        }
+        let connection = self.connector.connect(&origin.0, &origin.1, within).await?;
+        let (sender, driver) = http1::Builder::new()
+            .handshake(TokioIo::new(connection))
+            .await
+            .map_err(|_| SendError::not_sent(Cause::HttpProtocolError))?;
+        tokio::spawn(async move {
+            // How it ends is told to whoever has a request on it.
+            let _ = driver.with_upgrades().await;
+        });
+        let now = Instant::now();
+        Ok(Lease {
+            origin: origin.clone(),
+            sender,
+            timer: Box::pin(tokio::time::sleep_until(now + within)),
+            keep: KEEP,
+            since: now,
+            served: false,
+        })
+    }
+
+    pub(super) fn give_back(&self, mut lease: Lease) {
+        if lease.sender.is_closed() {
+            return;
+        }
+        lease.since = Instant::now();
+        lease.served = true;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if !idle.contains_key(&lease.origin) {
+            idle.insert(lease.origin.clone(), Vec::new());
+        }
+        if let Some(kept) = idle.get_mut(&lease.origin) {
+            if kept.len() >= KEEP_MOST {
+                kept.remove(0);
+            }
+            kept.push(lease);
+        }
+    }
+
+    fn receive(
+        self: Arc<Self>,
+        mut response: Response<hyper::body::Incoming>,
+        mut lease: Lease,
+        idle: Duration,
+    ) -> Response<Body> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let upgrade = hyper::upgrade::on(&mut response);
+            return response.map(|_| Body::tunnel(upgrade));
+        }
+        lease.keep = keep_alive(response.headers()).unwrap_or(KEEP);
+        response.map(|body| {
+            let download = Download::new(body, lease, self, idle);
+            if download.is_end_stream() {
+                Body::empty()
+            } else {
+                Body::new(download)
+            }
+        })
+    }
+}
+
+impl Upstream for Client {
+    fn send(self: Arc<Self>, request: Request<Body>, timeouts: Timeouts) -> Answer {
+        Box::pin(self.exchange(request, timeouts))
+    }
+}
+
+impl Lease {
+    /// Sends and waits for the head. With the request, where no byte of it left.
+    async fn send(
+        &mut self,
+        request: Request<Body>,
+        watch: Option<&Watch>,
+        timeouts: Timeouts,
+    ) -> Result<Response<hyper::body::Incoming>, (Option<Request<Body>>, SendError)> {
+        let mut sent = pin!(self.sender.try_send_request(request));
+        let timer = &mut self.timer;
+        timer.as_mut().reset(Instant::now() + timeouts.first_byte);
+        let outcome = std::future::poll_fn(|cx| {
+            if let Poll::Ready(outcome) = sent.as_mut().poll(cx) {
+                return Poll::Ready(Ok(outcome));
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                let now = Instant::now();
+                let patience = watch.map_or(Patience::Backend, |watch| {
+                    watch.judge(now, timeouts.first_byte, timeouts.idle)
+                });
+                let late = match patience {
+                    Patience::Until(later) => {
+                        timer.as_mut().reset(later);
+                        continue;
+                    }
+                    Patience::Backend => (Cause::HttpResponseTimeout, Fault::Backend),
+                    Patience::Client => (Cause::ConnectionReadTimeout, Fault::Client),
+                };
+                return Poll::Ready(Err(late));
+            }
+            Poll::Pending
+        })
+        .await;
+        match outcome {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(mut failed)) => {
+                let unsent = failed.take_message();
+                let mut error = SendError::maybe_sent(response_cause(failed.error()));
+                error.fault = if client_gone(failed.error()) {
+                    Fault::Client
+                } else if self.served && error.cause == Cause::ConnectionTerminated {
+                    Fault::StaleConnection
+                } else {
+                    Fault::Backend
+                };
+                Err((unsent, error))
+            }
+            Err((cause, fault)) => {
+                let error = SendError::maybe_sent(cause);
+                Err((None, SendError { fault, ..error }))
+            }
+        }
+    }
+}
+
+fn client_gone(error: &hyper::Error) -> bool {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if inner.is::<ClientGone>() {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
+}
+
+fn response_cause(error: &hyper::Error) -> Cause {
+    if error.is_parse_too_large() {
+        Cause::HttpResponseHeaderSectionSize
+    } else if error.is_parse() {
+        Cause::HttpProtocolError
+    } else {
+        Cause::ConnectionTerminated
+    }
+}
+
+/// Turns the absolute URI into origin form and the Host field
+/// (RFC 9112 section 3.2). `None` if it is not absolute.
+fn localize(request: &mut Request<Body>) -> Option<Origin> {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    let origin = (parts.scheme.take()?, parts.authority.take()?);
+    let target = parts
+        .path_and_query
+        .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    *request.uri_mut() = Uri::from(target);
+    let host = HeaderValue::from_str(origin.1.as_str()).ok()?;
+    request.headers_mut().insert(HOST, host);
+    Some(origin)
+}
+
+/// What the backend says of how long it keeps the connection, less a second:
+/// `Keep-Alive: timeout=5` (RFC 2068 section 19.7.1.1, and every Node server).
+fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let seconds = value.split(',').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let timeout = name.trim().eq_ignore_ascii_case("timeout");
+        timeout.then(|| value.trim().parse::<u64>().ok()).flatten()
+    })?;
+    Some(Duration::from_secs(seconds.saturating_sub(1)).min(KEEP))
+}
