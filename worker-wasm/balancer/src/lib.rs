@@ -2,11 +2,6 @@
 //! that other components can link the policy and export what wraps it.
 
 #![cfg(target_family = "wasm")]
-#![expect(
-    unsafe_code,
-    unreachable_pub,
-    reason = "generated: the canonical ABI is raw memory and named symbols"
-)]
 
 use edgelb_policy::Policy;
 

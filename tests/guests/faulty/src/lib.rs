@@ -5,11 +5,6 @@
 //! All else is the real policy.
 
 #![cfg(target_family = "wasm")]
-#![expect(
-    unsafe_code,
-    unreachable_pub,
-    reason = "generated: the canonical ABI is raw memory and named symbols"
-)]
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
