@@ -6,6 +6,7 @@ mod clock;
 mod edge;
 mod error;
 mod exchange;
+mod serve;
 mod upstream;
 mod wasi_http;
 
@@ -14,6 +15,7 @@ pub use clock::{Clock, TokioClock};
 pub use edge::{Door, Edge, EdgeBuilder, Peer};
 pub use error::{ComponentError, EdgeError};
 pub use exchange::bindings::{Backend, EffectiveConfiguration, Ejection, Event, Scheme, Setting};
+pub use serve::{AccessLog, LogFormat, LogWriter, ServeOptions, Server};
 pub use upstream::{
     Answer, Cause, Client, Closures, Delivery, Fault, IntoAnswer, SendError, Timeouts, Trust,
     Upstream,
