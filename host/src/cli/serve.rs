@@ -62,8 +62,8 @@ pub(super) fn listen(
     ready: impl FnOnce(SocketAddr),
 ) -> anyhow::Result<()> {
     let server = Server::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    ready(server.local_addr()?);
-    server.run(edge, &options, stop_signal())?;
+    let address = server.local_addr()?;
+    server.run(edge, &options, until_stopped(|| ready(address)))?;
     drop(options);
     if let Some(writer) = writer {
         writer.join();
@@ -71,12 +71,15 @@ pub(super) fn listen(
     Ok(())
 }
 
-/// Ready at the first SIGTERM or SIGINT.
-async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
+/// Says that it is ready, then waits for the first SIGTERM or SIGINT.
+async fn until_stopped(ready: impl FnOnce()) {
+    let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
-    ) else {
+    );
+    // Whoever reads of it may send a signal at once.
+    ready();
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
         // Without handlers the signals end the process by themselves.
         return std::future::pending().await;
     };

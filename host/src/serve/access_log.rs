@@ -1,5 +1,6 @@
 //! One line a request.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -159,7 +160,9 @@ impl Line {
         let _ = match self.log.format {
             LogFormat::Text => writeln!(
                 line,
-                "{time} {client} \"{method} {host} {target}\" {status} {bytes} {duration:.3} {} {attempts}",
+                "{time} {client} \"{method} {} {}\" {status} {bytes} {duration:.3} {} {attempts}",
+                unquoted(&host),
+                unquoted(&target.to_string()),
                 backend.unwrap_or("-"),
             ),
             LogFormat::Json => writeln!(
@@ -171,6 +174,15 @@ impl Line {
             ),
         };
         line
+    }
+}
+
+/// What a client sends must not end the quotes around it.
+fn unquoted(text: &str) -> Cow<'_, str> {
+    if text.contains(['"', ' ']) {
+        text.replace('"', "%22").replace(' ', "%20").into()
+    } else {
+        text.into()
     }
 }
 
