@@ -6,6 +6,8 @@ mod clock;
 mod edge;
 mod error;
 mod exchange;
+mod headers;
+mod metering;
 mod upstream;
 mod wasi_http;
 
