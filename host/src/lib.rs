@@ -48,6 +48,8 @@ mod clock;
 mod edge;
 mod error;
 mod exchange;
+mod headers;
+mod metering;
 mod serve;
 mod upstream;
 mod wasi_http;
