@@ -174,11 +174,23 @@ impl Running {
         self.stderr.line(meant).await
     }
 
-    /// The memory it holds (resident set) in bytes.
+    /// Bytes of memory it holds (resident set); from now on the peak counts anew.
     pub fn resident(&self) -> u64 {
+        let peak = format!("/proc/{}/clear_refs", self.child.id());
+        // proc_pid_clear_refs(5): 5 resets the peak.
+        std::fs::write(peak, "5").unwrap();
+        self.memory("VmRSS:")
+    }
+
+    /// The most it has held since [`Self::resident`] was asked for.
+    pub fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, figure: &str) -> u64 {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(figure));
         let words = line.unwrap().split_whitespace();
         let kibibytes: u64 = words.rev().nth(1).unwrap().parse().unwrap();
         kibibytes << 10

@@ -26,6 +26,8 @@ enum Act {
     EchoTunnel,
     Relay(Feed),
     Digest,
+    Finish,
+    Collect(Feeder),
     Hang,
     Close,
     Reset,
@@ -107,11 +109,16 @@ impl Reply {
         Self::default().hang()
     }
 
+    /// A 101.
+    pub fn switch() -> Self {
+        let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
+        Self::raw(head(101, &upgrade, ""))
+    }
+
     /// A 101, then everything comes back until the other side ends its
     /// direction; what comes `then` still follows.
     pub fn tunnel() -> Self {
-        let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
-        Self::raw(head(101, &upgrade, "")).and(Act::EchoTunnel)
+        Self::switch().and(Act::EchoTunnel)
     }
 
     /// Then these bytes.
@@ -120,10 +127,29 @@ impl Reply {
         self.and(Act::Write(bytes.into()))
     }
 
+    /// Then all of another.
+    #[must_use]
+    pub fn followed_by(mut self, other: Self) -> Self {
+        self.acts.extend(other.acts);
+        self
+    }
+
     /// Then silence, until the other side goes away.
     #[must_use]
     pub fn hang(self) -> Self {
         self.and(Act::Hang)
+    }
+
+    /// Then the end of this direction; the other stays open.
+    #[must_use]
+    pub fn finish(self) -> Self {
+        self.and(Act::Finish)
+    }
+
+    /// Then whatever comes, of no message, is handed over until it ends.
+    #[must_use]
+    pub fn collect(self, into: Feeder) -> Self {
+        self.and(Act::Collect(into))
     }
 
     /// Then an orderly close.
@@ -229,6 +255,12 @@ impl Act {
                 let length = format!("content-length: {}\r\n", sha256.len());
                 let head = head(200, &[], &length);
                 wire.write(format!("{head}{sha256}").as_bytes()).await?;
+            }
+            Self::Finish => wire.finish().await?,
+            Self::Collect(into) => {
+                while let Some(piece) = wire.bytes().await? {
+                    let _ = into.send(piece);
+                }
             }
             Self::Hang => {
                 wire.gone().await;

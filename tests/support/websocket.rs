@@ -1,14 +1,14 @@
 //! WebSocket (RFC 6455) at either end, by a library that knows nothing of us.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
-use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+pub use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 pub use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 pub use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -19,11 +19,14 @@ use crate::within;
 /// A connection.
 pub type WebSocket = WebSocketStream<TcpStream>;
 
+/// Close frames in order, code and reason; `None` for a connection without.
+pub type Closes = Vec<Option<(u16, String)>>;
+
 /// A backend that sends every message back. The text `close CODE REASON` makes
 /// it close instead.
 pub struct Echo {
     port: Port,
-    closes: Arc<Mutex<Vec<Option<(u16, String)>>>>,
+    closes: watch::Sender<Closes>,
     accepting: AbortHandle,
 }
 
@@ -31,12 +34,12 @@ impl Echo {
     /// Starts one.
     pub fn start() -> Self {
         let port = Port::reserve();
-        let closes = Arc::<Mutex<Vec<_>>>::default();
+        let closes = watch::Sender::<Closes>::default();
         let listener = port.listen();
-        let heard = Arc::clone(&closes);
+        let heard = closes.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&heard)));
+                tokio::spawn(serve(stream, heard.clone()));
             }
         });
         Self {
@@ -51,9 +54,14 @@ impl Echo {
         format!("http://{}", self.port.address())
     }
 
-    /// How clients closed, code and reason, in order; `None` for no close frame.
-    pub fn closes(&self) -> Vec<Option<(u16, String)>> {
-        lock(&self.closes).clone()
+    /// How clients closed, once so many have.
+    pub async fn closes_until(&self, count: usize) -> Closes {
+        let mut closes = self.closes.subscribe();
+        let enough = closes.wait_for(|closes| closes.len() >= count);
+        within("connections are closed", enough)
+            .await
+            .unwrap()
+            .clone()
     }
 }
 
@@ -63,7 +71,7 @@ impl Drop for Echo {
     }
 }
 
-async fn serve(stream: TcpStream, closes: Arc<Mutex<Vec<Option<(u16, String)>>>>) {
+async fn serve(stream: TcpStream, closes: watch::Sender<Closes>) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
@@ -79,7 +87,7 @@ async fn serve(stream: TcpStream, closes: Arc<Mutex<Vec<Option<(u16, String)>>>>
             let _ = socket.send(message).await;
         }
     }
-    lock(&closes).push(close);
+    closes.send_modify(|closes| closes.push(close));
 }
 
 fn asked_to_close(message: &Message) -> Option<CloseFrame> {
@@ -113,8 +121,4 @@ pub async fn try_connect(
 /// The next message.
 pub async fn receive(socket: &mut WebSocket) -> Message {
     within("a message", socket.next()).await.unwrap().unwrap()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
