@@ -1,8 +1,6 @@
 //! One running instance of the policy component.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -10,10 +8,9 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 
 use super::bindings::{Guest, Policy, PolicyPre};
+use super::ticker::Ticker;
 use crate::error::ComponentError;
 
-/// How often running guests are looked at.
-const TICK: Duration = Duration::from_millis(2);
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
 const CPU_BUDGET: Duration = Duration::from_millis(10);
@@ -63,7 +60,7 @@ impl Blueprint {
             error,
         })?;
         Ok(Self {
-            ticker: Ticker::start(&engine),
+            ticker: Arc::new(Ticker::start(&engine).map_err(ComponentError::Engine)?),
             engine,
             pre,
             environment: Arc::new(environment),
@@ -79,7 +76,9 @@ impl Blueprint {
         };
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limits);
-        store.epoch_deadline_callback(|mut context| {
+        let ticker = Arc::clone(&self.ticker);
+        store.epoch_deadline_callback(move |mut context| {
+            ticker.wake();
             let now = thread_time();
             let first_seen = *context.data_mut().first_seen.get_or_insert(now);
             if now.saturating_sub(first_seen) < CPU_BUDGET {
@@ -123,53 +122,6 @@ fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
     Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
-}
-
-/// Advances an engine's epoch while calls are being made, and sleeps while not.
-struct Ticker {
-    calls: AtomicU64,
-    asleep: AtomicBool,
-    thread: Thread,
-}
-
-impl Ticker {
-    fn start(engine: &Engine) -> Arc<Self> {
-        let weak = engine.weak();
-        let (send, receive) = std::sync::mpsc::sync_channel::<std::sync::Weak<Self>>(1);
-        let thread = thread::spawn(move || {
-            let Ok(ticker) = receive.recv() else { return };
-            let mut seen = u64::MAX;
-            while let (Some(engine), Some(ticker)) = (weak.upgrade(), ticker.upgrade()) {
-                engine.increment_epoch();
-                let calls = ticker.calls.load(Ordering::Relaxed);
-                let idle = calls == seen;
-                seen = calls;
-                ticker.asleep.store(idle, Ordering::SeqCst);
-                drop((engine, ticker));
-                if idle {
-                    // A call may have begun since; should it spin, it is found this late.
-                    thread::park_timeout(TICK * 100);
-                } else {
-                    thread::park_timeout(TICK);
-                }
-            }
-        });
-        let ticker = Arc::new(Self {
-            calls: AtomicU64::new(0),
-            asleep: AtomicBool::new(false),
-            thread: thread.thread().clone(),
-        });
-        // The thread waits for this before anything else.
-        let _ = send.send(Arc::downgrade(&ticker));
-        ticker
-    }
-
-    fn wake(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
-            self.thread.unpark();
-        }
-    }
 }
 
 /// `wasi:cli/environment`, the one import a decision uses.
