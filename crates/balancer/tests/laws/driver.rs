@@ -381,6 +381,6 @@ pub(crate) fn first_choice(balancer: &Balancer, key: &[u8]) -> usize {
     let mut ledger = Ledger::new(balancer.policy());
     match balancer.begin(&head, &mut ledger, Timestamp::default(), Seed(0)) {
         Step::Send { attempt, .. } => attempt.backend,
-        step => panic!("a request is sent, not {step:?}"),
+        step @ (Step::Forward { .. } | Step::Reply(_)) => panic!("sent, not {step:?}"),
     }
 }
