@@ -23,7 +23,7 @@ pub(crate) fn classify(code: &ErrorCode) -> (Cause, Delivery) {
         ErrorCode::ConnectionLimitReached => (Cause::ConnectionLimitReached, NotSent),
         ErrorCode::TlsCertificateError => (Cause::TlsCertificateError, NotSent),
 
-        // "Either during the handshake or afterwards", section 2.3.16.
+        // During the handshake or afterwards.
         ErrorCode::TlsProtocolError => (Cause::TlsProtocolError, MaybeSent),
         ErrorCode::TlsAlertReceived(_) => (Cause::TlsAlertReceived, MaybeSent),
 
