@@ -51,6 +51,7 @@ mod exchange;
 mod headers;
 mod metering;
 mod serve;
+mod ticker;
 mod upstream;
 mod wasi_http;
 

@@ -1,15 +1,13 @@
 //! How much processor time a guest takes, and the end of one that never stops.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, Thread};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
-/// How often running guests are looked at.
-const TICK: Duration = Duration::from_millis(2);
+use crate::ticker::Ticker;
 
 /// Meters one store's guest, turn by turn. A turn is what the guest does
 /// before it gives its thread back.
@@ -20,8 +18,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// From now on a turn that takes more than `budget` of processor time
-    /// traps: within a few ticks of 2 ms, at the worst (the ticker was just
-    /// falling asleep) within 200 ms.
+    /// traps, within a few ticks of the epoch.
     pub(crate) fn attach<T>(store: &mut Store<T>, ticker: &Arc<Ticker>, budget: Duration) -> Self {
         let meter = Self {
             turns: Arc::default(),
@@ -62,51 +59,4 @@ fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
     Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
-}
-
-/// Advances an engine's epoch while guests run, and sleeps while none does.
-pub(crate) struct Ticker {
-    turns: AtomicU64,
-    asleep: AtomicBool,
-    thread: Thread,
-}
-
-impl Ticker {
-    pub(crate) fn start(engine: &Engine) -> Arc<Self> {
-        let weak = engine.weak();
-        let (send, receive) = std::sync::mpsc::sync_channel::<std::sync::Weak<Self>>(1);
-        let thread = thread::spawn(move || {
-            let Ok(ticker) = receive.recv() else { return };
-            let mut seen = u64::MAX;
-            while let (Some(engine), Some(ticker)) = (weak.upgrade(), ticker.upgrade()) {
-                engine.increment_epoch();
-                let turns = ticker.turns.load(Ordering::Relaxed);
-                let idle = turns == seen;
-                seen = turns;
-                ticker.asleep.store(idle, Ordering::SeqCst);
-                drop((engine, ticker));
-                if idle {
-                    // A turn may have begun since; should it spin, it is found this late.
-                    thread::park_timeout(TICK * 100);
-                } else {
-                    thread::park_timeout(TICK);
-                }
-            }
-        });
-        let ticker = Arc::new(Self {
-            turns: AtomicU64::new(0),
-            asleep: AtomicBool::new(false),
-            thread: thread.thread().clone(),
-        });
-        // The thread waits for this before anything else.
-        let _ = send.send(Arc::downgrade(&ticker));
-        ticker
-    }
-
-    fn wake(&self) {
-        self.turns.fetch_add(1, Ordering::Relaxed);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
-            self.thread.unpark();
-        }
-    }
 }

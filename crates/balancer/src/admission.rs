@@ -100,7 +100,7 @@ pub(crate) fn admit<'a>(
         let safe = matches!(head.method, "GET" | "HEAD");
         return Admission::Redirect { host, safe };
     }
-    if head.method == "GET" && survey.upgrade.is_lost() {
+    if survey.upgrade.is_lost() {
         return Admission::Refuse(Refusal::WebSocket);
     }
     Admission::Admit
@@ -187,14 +187,14 @@ mod tests {
         }
     }
 
-    fn decide<'a>(
+    fn head<'a>(
         scheme: Scheme,
         method: &'a str,
         authority: &'a str,
         target: &'a str,
         fields: &'a str,
-    ) -> Admission<'a> {
-        let head = RequestHead {
+    ) -> RequestHead<'a> {
+        RequestHead {
             method,
             scheme,
             authority,
@@ -202,9 +202,19 @@ mod tests {
             peer: "192.0.2.1",
             body: BodySize::None,
             fields: Fields::new(fields.as_bytes()),
-        };
+        }
+    }
+
+    fn decide<'a>(
+        scheme: Scheme,
+        method: &'a str,
+        authority: &'a str,
+        target: &'a str,
+        fields: &'a str,
+    ) -> Admission<'a> {
+        let head = head(scheme, method, authority, target, fields);
         let policy = policy();
-        let survey = Survey::of(head.fields, &policy, false);
+        let survey = Survey::of(&head, &policy, false);
         admit(&head, &survey, scheme, &policy)
     }
 
@@ -301,7 +311,8 @@ mod tests {
             "authorization:Bearer \n",
             "authorization:Bearer token\n",
         ] {
-            let survey = Survey::of(Fields::new(fields.as_bytes()), &policy, false);
+            let head = head(Scheme::Https, "GET", "lb.example", "/", fields);
+            let survey = Survey::of(&head, &policy, false);
             assert!(!is_authorized(&survey, &policy), "{fields}");
         }
     }

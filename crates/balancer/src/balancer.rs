@@ -85,7 +85,7 @@ impl Balancer {
     ) -> Step {
         let policy = &self.core.policy;
         let peer = Peer::of(head.peer, &policy.trusted_proxies);
-        let survey = Survey::of(head.fields, policy, peer.trusted);
+        let survey = Survey::of(head, policy, peer.trusted);
         let scheme = client::scheme(peer, head.scheme, survey.forwarded_proto);
         match admit(head, &survey, scheme, policy) {
             Admission::Admit => self.open(head, &survey, peer, scheme, ledger, now, seed),

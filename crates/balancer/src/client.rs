@@ -107,6 +107,7 @@ mod tests {
 
     use super::*;
     use crate::fields::FieldLines;
+    use crate::head::{BodySize, RequestHead};
     use crate::policy::Policy;
 
     fn ip(text: &str) -> Option<IpAddr> {
@@ -152,9 +153,17 @@ mod tests {
             for value in chain {
                 lines.push("x-forwarded-for", value);
             }
-            let fields = lines.fields();
-            let survey = Survey::of(fields, &policy, peer.trusted);
-            identify(peer, &survey, fields, &proxies)
+            let head = RequestHead {
+                method: "GET",
+                scheme: Scheme::Http,
+                authority: "lb.example",
+                target: "/",
+                peer: "",
+                body: BodySize::None,
+                fields: lines.fields(),
+            };
+            let survey = Survey::of(&head, &policy, peer.trusted);
+            identify(peer, &survey, head.fields, &proxies)
         };
         // The platform's word comes first, and its own is the last value.
         assert_eq!(

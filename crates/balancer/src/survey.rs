@@ -5,7 +5,7 @@
 
 use crate::cookies;
 use crate::edits::Edits;
-use crate::fields::Fields;
+use crate::head::RequestHead;
 use crate::lists::{bare, elements, is_token};
 use crate::names::{Known, Name};
 use crate::policy::{AffinityKey, Policy};
@@ -56,6 +56,7 @@ pub(crate) struct Survey<'a> {
 /// (<https://www.rfc-editor.org/rfc/rfc6455#section-4.1>).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Upgrade {
+    get: bool,
     connection: bool,
     websocket: bool,
     key: bool,
@@ -64,22 +65,23 @@ pub(crate) struct Upgrade {
 impl Upgrade {
     /// Whether it is one.
     pub(crate) const fn is_asked(self) -> bool {
-        self.connection && self.websocket
+        self.get && self.connection && self.websocket
     }
 
     /// Whether it was one before a runtime that cannot carry it hid the fields
     /// that say so.
     pub(crate) const fn is_lost(self) -> bool {
-        self.key && !self.is_asked()
+        self.get && self.key && !self.is_asked()
     }
 }
 
 impl<'a> Survey<'a> {
-    /// Reads the fields. From a trusted peer some are kept that a client could
-    /// otherwise invent.
-    pub(crate) fn of(fields: Fields<'a>, policy: &Policy, trusted: bool) -> Self {
+    /// Reads the fields of a request. From a trusted peer some are kept that a
+    /// client could otherwise invent.
+    pub(crate) fn of(head: &RequestHead<'a>, policy: &Policy, trusted: bool) -> Self {
         let mut survey = Self::default();
-        for (name, value) in fields.iter() {
+        survey.upgrade.get = head.method == "GET";
+        for (name, value) in head.fields.iter() {
             survey.configured(name, value, policy);
             match Name::of(name) {
                 Name::Known(known) => survey.known(known, name, value, policy, trusted),

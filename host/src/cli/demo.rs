@@ -61,15 +61,25 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     };
     serve::listen(edge, args.listen, options, Some(writer), |address| {
         eprintln!("listening on http://{address}");
-        eprintln!(
-            "\nThree backends, one name:\n{}\n\n\
-             Try, in another terminal:\n\
-             \x20 curl -i http://{address}/                  the same backend each time\n\
-             \x20 curl -X POST http://{control}/stop/steady   stops one (steady, slow or moody)\n\
-             \x20 curl -X POST http://{control}/start/steady  starts it again\n\
-             Ctrl-C ends the demo.\n",
-            table.join("\n"),
-        );
+        eprintln!("\nThree backends, one name:\n{}", table.join("\n"));
+        eprintln!("\nTry, in another terminal:");
+        for (command, effect) in [
+            (
+                format!("-i http://{address}/"),
+                "the same backend each time",
+            ),
+            (
+                format!("-X POST http://{control}/stop/steady"),
+                "stops one (steady, slow or moody)",
+            ),
+            (
+                format!("-X POST http://{control}/start/steady"),
+                "starts it again",
+            ),
+        ] {
+            eprintln!("  curl {command:48} {effect}");
+        }
+        eprintln!("Ctrl-C ends the demo.\n");
     })
 }
 

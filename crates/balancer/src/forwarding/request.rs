@@ -170,7 +170,7 @@ mod tests {
             fields: Fields::new(fields.as_bytes()),
         };
         let peer = Peer::of(peer, &policy.trusted_proxies);
-        let survey = Survey::of(head.fields, &policy, peer.trusted);
+        let survey = Survey::of(&head, &policy, peer.trusted);
         let route = Route {
             peer,
             client: client::identify(peer, &survey, head.fields, &policy.trusted_proxies),
