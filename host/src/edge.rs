@@ -133,6 +133,11 @@ impl Edge {
         }
     }
 
+    /// How long the parts of an attempt may take.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.configuration().map(Timeouts::of).unwrap_or_default()
+    }
+
     /// Another isolate of the same edge, with connections of its own.
     ///
     /// # Errors

@@ -8,7 +8,8 @@ use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::bindings::{Guest, Policy, PolicyPre};
 use crate::error::ComponentError;
-use crate::metering::{Meter, Ticker};
+use crate::meter::Meter;
+use crate::ticker::Ticker;
 
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
@@ -57,7 +58,7 @@ impl Blueprint {
             error,
         })?;
         Ok(Self {
-            ticker: Ticker::start(&engine),
+            ticker: Arc::new(Ticker::start(&engine).map_err(ComponentError::Engine)?),
             engine,
             pre,
             environment: Arc::new(environment),

@@ -13,7 +13,8 @@ use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
 use super::outgoing;
 use crate::error::ComponentError;
-use crate::metering::{Meter, Ticker};
+use crate::meter::Meter;
+use crate::ticker::Ticker;
 
 /// The export that makes a component a handler of requests.
 const EXPORT: &str = "wasi:http/handler@0.3";
@@ -65,7 +66,7 @@ impl Blueprint {
         environment.retain(|(name, _)| name != PEER_VARIABLE);
         environment.push((PEER_VARIABLE.to_owned(), PEER_FIELD.as_str().to_owned()));
         Ok(Self {
-            ticker: Ticker::start(&engine),
+            ticker: Arc::new(Ticker::start(&engine).map_err(ComponentError::Engine)?),
             engine,
             pre,
             environment,
