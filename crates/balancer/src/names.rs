@@ -25,7 +25,6 @@ pub(crate) enum Known {
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
-    XRealIp,
 }
 
 /// What a name amounts to.
@@ -35,13 +34,14 @@ pub(crate) enum Name {
     Known(Known),
     /// One it does not: none of its business.
     Other,
-    /// An underscore where a known name has a hyphen. CGI and its heirs take
+    /// An underscore where a name that matters has a hyphen. CGI and its heirs take
     /// both for one, so whoever sends it hopes that the backend believes it.
     LookAlike,
     /// Between a platform and what it runs: `spin-*`, `edgelb-*`.
     Internal,
-    /// `x-forwarded-*` beyond those the balancer sets.
-    ForwardedExtension,
+    /// `x-real-ip`, and `x-forwarded-*` beyond those the balancer sets: of the
+    /// way a request came, told by whoever sends it.
+    Forwarding,
 }
 
 impl Name {
@@ -54,7 +54,13 @@ impl Name {
             _ if is_like_prefix(name, b"spin-") || is_like_prefix(name, b"edgelb-") => {
                 Self::Internal
             }
-            _ if is_like_prefix(name, b"x-forwarded-") => Self::ForwardedExtension,
+            _ if is_like_prefix(name, b"x-forwarded-") || is_like(name, b"x-real-ip") => {
+                if name.contains(&b'_') {
+                    Self::LookAlike
+                } else {
+                    Self::Forwarding
+                }
+            }
             _ => Self::Other,
         }
     }
@@ -111,7 +117,6 @@ fn known(name: &[u8]) -> Option<(&'static [u8], Known)> {
         (7, b'u') => (b"upgrade", Known::Upgrade),
         (8, b'c') => (b"cdn-loop", Known::CdnLoop),
         (9, b'f') => (b"forwarded", Known::Forwarded),
-        (9, b'x') => (b"x-real-ip", Known::XRealIp),
         (10, b'c') => (b"connection", Known::Connection),
         (10, b'k') => (b"keep-alive", Known::KeepAlive),
         (13, b'a') => (b"authorization", Known::Authorization),
@@ -149,8 +154,10 @@ mod tests {
             ("X_Forwarded_For", Name::LookAlike),
             ("x-forwarded_for", Name::LookAlike),
             ("Transfer_Encoding", Name::LookAlike),
-            ("x-forwarded-port", Name::ForwardedExtension),
-            ("x_forwarded_port", Name::ForwardedExtension),
+            ("x-forwarded-port", Name::Forwarding),
+            ("x_forwarded_port", Name::LookAlike),
+            ("X-Real-IP", Name::Forwarding),
+            ("X-Real_IP", Name::LookAlike),
             ("spin-client-addr", Name::Internal),
             ("Spin_Path_Info", Name::Internal),
             ("edgelb-peer", Name::Internal),

@@ -82,43 +82,42 @@ impl<'a> Survey<'a> {
         let mut survey = Self::default();
         survey.upgrade.get = head.method == "GET";
         for (name, value) in head.fields.lines() {
-            survey.configured(name, value, policy);
-            match Name::of(name) {
-                Name::Known(known) => survey.known(known, name, value, policy, trusted),
-                Name::LookAlike | Name::Internal => survey.removals.remove(name),
-                Name::ForwardedExtension if !trusted => survey.removals.remove(name),
-                Name::ForwardedExtension | Name::Other => {}
+            let platform = survey.configured(name, value, policy);
+            let removed = match Name::of(name) {
+                Name::Known(known) => {
+                    survey.known(known, name, value, policy);
+                    platform
+                }
+                Name::LookAlike | Name::Internal => true,
+                Name::Forwarding => platform || !trusted,
+                Name::Other => platform,
+            };
+            if removed {
+                survey.removals.remove(name);
             }
         }
         survey
     }
 
-    /// The fields that the configuration names.
-    fn configured(&mut self, name: &[u8], value: &'a [u8], policy: &Policy) {
-        if let Some(platform) = &policy.client_ip_header
-            && is_like(name, platform.as_bytes())
-        {
-            self.removals.remove(name);
-            if name.eq_ignore_ascii_case(platform.as_bytes()) {
-                self.platform = Some(value);
-            }
-        }
+    /// Reads the fields that the configuration names. Answers whether this is
+    /// the platform's, or looks like it: its word goes no further.
+    fn configured(&mut self, name: &[u8], value: &'a [u8], policy: &Policy) -> bool {
         if let AffinityKey::Header(header) = &policy.affinity_key
             && self.affinity.is_none()
             && name.eq_ignore_ascii_case(header.as_bytes())
         {
             self.affinity = Some(value);
         }
+        let Some(platform) = &policy.client_ip_header else {
+            return false;
+        };
+        if name.eq_ignore_ascii_case(platform.as_bytes()) {
+            self.platform = Some(value);
+        }
+        is_like(name, platform.as_bytes())
     }
 
-    fn known(
-        &mut self,
-        known: Known,
-        name: &[u8],
-        value: &'a [u8],
-        policy: &Policy,
-        trusted: bool,
-    ) {
+    fn known(&mut self, known: Known, name: &[u8], value: &'a [u8], policy: &Policy) {
         if known.is_hop_by_hop() {
             self.removals.hop_by_hop(known, name, value);
         }
@@ -153,7 +152,6 @@ impl<'a> Survey<'a> {
             Known::XForwardedFor => self.forwarded_for = true,
             Known::XForwardedHost => self.forwarded_host = Some(value),
             Known::XForwardedProto => self.forwarded_proto = Some(value),
-            Known::XRealIp if !trusted => self.removals.remove(name),
             Known::CacheControl
             | Known::ContentLength
             | Known::KeepAlive
@@ -161,8 +159,7 @@ impl<'a> Survey<'a> {
             | Known::ProxyAuthenticationInfo
             | Known::ProxyAuthorization
             | Known::ProxyConnection
-            | Known::TransferEncoding
-            | Known::XRealIp => {}
+            | Known::TransferEncoding => {}
         }
     }
 
@@ -229,7 +226,7 @@ impl Removals {
     }
 }
 
-/// Whether a list names a protocol or option, whatever its version.
+/// Whether a list names a protocol or connection option.
 fn has_option(list: &[u8], option: &str) -> bool {
     elements(list).any(|element| element.eq_ignore_ascii_case(option.as_bytes()))
 }

@@ -32,11 +32,7 @@ pub(crate) fn response_edits(head: &ResponseHead<'_>, additions: &Additions<'_>)
             _ if additions.set_cookie.is_some() && is_for_shared_caches(name) => {
                 removals.remove(name);
             }
-            Name::Known(_)
-            | Name::Other
-            | Name::LookAlike
-            | Name::Internal
-            | Name::ForwardedExtension => {}
+            Name::Known(_) | Name::Other | Name::LookAlike | Name::Internal | Name::Forwarding => {}
         }
     }
     let mut edits = removals.edits;
