@@ -49,7 +49,7 @@ mod edge;
 mod error;
 mod exchange;
 mod headers;
-mod meter;
+mod metering;
 mod serve;
 mod ticker;
 mod upstream;

@@ -8,7 +8,7 @@ use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::bindings::{Guest, Policy, PolicyPre};
 use crate::error::ComponentError;
-use crate::meter::Meter;
+use crate::metering::Meter;
 use crate::ticker::Ticker;
 
 /// How much processor time one call may take. The decision takes microseconds;

@@ -13,7 +13,7 @@ use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
 use super::outgoing;
 use crate::error::ComponentError;
-use crate::meter::Meter;
+use crate::metering::Meter;
 use crate::ticker::Ticker;
 
 /// The export that makes a component a handler of requests.

@@ -73,7 +73,8 @@ impl Service {
         let method = head.method.clone();
         let again = body.is_end_stream().then(|| head.clone());
         let mut answered = self.ask(head, body, ticket).await;
-        if let (Err(Lost), Some(head)) = (&answered, again)
+        if answered.is_err()
+            && let Some(head) = again
             && (ticket.sent() == 0 || method.is_idempotent())
         {
             answered = self.ask_alone(head, ticket).await;

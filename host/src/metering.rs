@@ -17,8 +17,8 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// From now on a turn that takes more than `budget` of processor time is a
-    /// trap, found within a few ticks.
+    /// From now on a turn that takes more than `budget` of processor time
+    /// traps, within a few ticks of the epoch.
     pub(crate) fn attach<T>(store: &mut Store<T>, ticker: &Arc<Ticker>, budget: Duration) -> Self {
         let meter = Self {
             turns: Arc::default(),
@@ -28,17 +28,20 @@ impl Meter {
         let ticker = Arc::clone(ticker);
         let mut seen = (0, thread_time());
         store.epoch_deadline_callback(move |_| {
+            // Nobody else may be calling to keep it ticking.
             ticker.wake();
             let now = thread_time();
             let turn = turns.load(Ordering::Relaxed);
             if seen.0 != turn {
                 seen = (turn, now);
             }
+            // The thread may have been waiting for a processor, not the guest spinning.
             if now.saturating_sub(seen.1) < budget {
-                // The thread may have been waiting for a processor, not the guest spinning.
                 Ok(UpdateDeadline::Continue(1))
             } else {
-                Err(wasmtime::Error::msg("the guest exceeded its processor time"))
+                Err(wasmtime::Error::msg(
+                    "the guest exceeded its processor time",
+                ))
             }
         });
         store.set_epoch_deadline(2);
