@@ -31,9 +31,12 @@ impl Process {
             .stdin(Stdio::null())
             .stderr(File::create(output)?)
             .spawn()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => missing(name),
-                _ => error,
+            .map_err(|error| {
+                if error.kind() == io::ErrorKind::NotFound {
+                    missing(name)
+                } else {
+                    error
+                }
             })?;
         Ok(Self {
             name: name.to_owned(),

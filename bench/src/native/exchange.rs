@@ -153,7 +153,8 @@ impl Exchange<'_> {
                 Err(Failure(unsent)) => {
                     choice.failed(backend);
                     backend = next(repeatable || unsent.is_some())?;
-                    upload = unsent.map_or(Either::Right(Empty::new()), Request::into_body);
+                    upload =
+                        unsent.map_or(Either::Right(Empty::new()), |unsent| unsent.into_body());
                 }
             }
         }

@@ -49,7 +49,7 @@ pub(super) struct Lease {
 }
 
 /// No response; with the request, where no byte of it was sent.
-pub(super) struct Failure(pub(super) Option<Request<Upload>>);
+pub(super) struct Failure(pub(super) Option<Box<Request<Upload>>>);
 
 impl Pool {
     pub(super) fn new(backends: &[SocketAddr]) -> Self {
@@ -79,13 +79,13 @@ impl Pool {
                 Some(lease) => lease,
                 None => match timeout(CONNECT_TIMEOUT, origin.connect()).await {
                     Ok(Ok(lease)) => lease,
-                    Ok(Err(_)) | Err(_) => return Err(Failure(Some(request))),
+                    Ok(Err(_)) | Err(_) => return Err(Failure(Some(Box::new(request)))),
                 },
             };
             match lease.send(request).await {
                 Ok(response) => return Ok((response, lease)),
                 // The connection was gone before a byte was written.
-                Err(Failure(Some(unsent))) if lease.served => request = unsent,
+                Err(Failure(Some(unsent))) if lease.served => request = *unsent,
                 Err(failure) => return Err(failure),
             }
         }
@@ -137,8 +137,9 @@ impl Lease {
         timer.as_mut().reset(Instant::now() + FIRST_BYTE_TIMEOUT);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = sent.as_mut().poll(cx) {
-                let failed =
-                    |mut error: hyper::client::conn::TrySendError<_>| Failure(error.take_message());
+                let failed = |mut error: hyper::client::conn::TrySendError<_>| {
+                    Failure(error.take_message().map(Box::new))
+                };
                 return Poll::Ready(outcome.map_err(failed));
             }
             timer.as_mut().poll(cx).map(|()| Err(Failure(None)))
