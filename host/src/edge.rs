@@ -133,6 +133,11 @@ impl Edge {
         }
     }
 
+    /// How long the parts of an attempt may take.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.configuration().map(Timeouts::of).unwrap_or_default()
+    }
+
     /// Another isolate of the same edge, with connections of its own.
     ///
     /// # Errors
@@ -349,4 +354,17 @@ fn ask(
 /// 64 bits of the process's randomness.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_goes_between_threads_and_so_do_its_answers() {
+        fn sent<T: Send>(_: impl FnOnce(&'static Edge) -> T) {}
+        fn shared<T: Send + Sync>() {}
+        shared::<Edge>();
+        sent(|edge| edge.fetch(Request::new(())));
+    }
 }

@@ -1,1 +1,9 @@
-fn main() {}
+//! `edgelb`: the command line over `edgelb_host`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

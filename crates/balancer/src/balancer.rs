@@ -1,19 +1,39 @@
-//! The conversation.
+//! The balancer: a policy made ready, and the beginning of every exchange.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::edits::Edits;
-use crate::fields::FieldLines;
-use crate::head::RequestHead;
-use crate::ledger::Ledger;
+use crate::admission::{Admission, admit};
+use crate::affinity;
+use crate::client::{self, Peer};
+use crate::exchange::{Exchange, Tried};
+use crate::forwarding::{Additions, Route, request_edits, response_edits};
+use crate::head::{RequestHead, Scheme};
+use crate::ledger::{Departure, Health, Ledger};
+use crate::lists::is_token;
+use crate::outcome::{Class, classify, is_idempotent};
 use crate::policy::{Policy, PolicyError};
-use crate::step::{Attempt, BodyEnd, LocalReply, Outcome, Step, Tail};
+use crate::rendezvous::{Affinity, backend_id, draw};
+use crate::session::Sessions;
+use crate::step::{BodyEnd, Cause, Outcome, Step, Tail};
+use crate::survey::Survey;
 use crate::time::{Seed, Timestamp};
+use crate::{reply, status};
 
 /// A policy ready to decide. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Balancer {
-    policy: Arc<Policy>,
+    core: Arc<Core>,
+}
+
+/// The policy and what follows from it.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) policy: Policy,
+    pub(crate) sessions: Sessions,
+    /// In order of the backends.
+    ids: Vec<u64>,
+    hsts: Option<String>,
 }
 
 impl Balancer {
@@ -25,75 +45,204 @@ impl Balancer {
         if policy.backends.is_empty() {
             return Err(PolicyError::NoBackend);
         }
+        let mut names: Vec<_> = policy
+            .backends
+            .iter()
+            .map(|backend| &backend.name)
+            .collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(PolicyError::DuplicateBackend(pair[0].clone()));
+        }
+        if !is_token(policy.session_cookie_name.as_bytes()) {
+            return Err(PolicyError::CookieName(policy.session_cookie_name));
+        }
+        let core = Core {
+            sessions: Sessions::new(&policy),
+            ids: policy.backends.iter().map(backend_id).collect(),
+            hsts: policy
+                .hsts_max_age
+                .map(|age| format!("max-age={}", age.as_secs())),
+            policy,
+        };
         Ok(Self {
-            policy: Arc::new(policy),
+            core: Arc::new(core),
         })
     }
 
     /// The policy.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.core.policy
     }
 
     /// Opens an exchange.
     pub fn begin(
         &self,
-        _head: &RequestHead<'_>,
-        _ledger: &mut Ledger,
+        head: &RequestHead<'_>,
+        ledger: &mut Ledger,
         now: Timestamp,
-        _seed: Seed,
+        seed: Seed,
     ) -> Step {
-        Step::Send {
-            attempt: Attempt {
-                backend: 0,
-                edits: Edits::new(),
-                keep: 0,
-                tunnel: false,
-            },
-            then: InFlight { began: now },
+        let policy = &self.core.policy;
+        let peer = Peer::of(head.peer, &policy.trusted_proxies);
+        let survey = Survey::of(head, policy, peer.trusted);
+        let scheme = client::scheme(peer, head.scheme, survey.forwarded_proto);
+        match admit(head, &survey, scheme, policy) {
+            Admission::Admit => self.open(head, &survey, peer, scheme, ledger, now, seed),
+            Admission::Refuse(refusal) => Step::Reply(reply::refuse(refusal)),
+            Admission::Redirect { host, safe } => {
+                Step::Reply(reply::redirect(host, head.target, safe))
+            }
+            Admission::Health => Step::Reply(reply::healthy()),
+            Admission::Status => Step::Reply(reply::status(status::page(policy, ledger, now))),
         }
     }
 
     /// A forwarded body did not arrive whole.
-    pub fn finish(&self, _tail: Tail, _end: BodyEnd, _ledger: &mut Ledger, _now: Timestamp) {}
-
-    /// The answer to an outcome of an exchange nobody remembers.
-    pub fn settle_unknown(&self, outcome: Outcome<'_>, now: Timestamp) -> Step {
-        InFlight { began: now }.settle(outcome, &mut Ledger::default(), now)
-    }
-}
-
-/// An exchange whose attempt is under way. Settled or abandoned exactly once.
-#[derive(Debug)]
-#[must_use = "an attempt under way is settled or abandoned"]
-pub struct InFlight {
-    began: Timestamp,
-}
-
-impl InFlight {
-    /// Reports what became of the attempt.
-    pub fn settle(self, outcome: Outcome<'_>, _ledger: &mut Ledger, _now: Timestamp) -> Step {
-        match outcome {
-            Outcome::Head(_) => Step::Forward {
-                edits: Edits::new(),
-                tail: Tail {
-                    backend: 0,
-                    began: self.began,
-                },
-            },
-            Outcome::Failed(_) => Step::Reply(LocalReply {
-                status: 502,
-                fields: FieldLines::new(),
-                body: Vec::new(),
-            }),
+    pub fn finish(&self, tail: Tail, end: BodyEnd, ledger: &mut Ledger, now: Timestamp) {
+        match end {
+            BodyEnd::Broken => {
+                let departure = Departure {
+                    began: tail.began,
+                    trial: false,
+                };
+                ledger.fail(tail.backend, departure, now, None, &self.core.policy);
+            }
+            BodyEnd::Abandoned => {}
         }
     }
 
-    /// The client went away: blames nobody, frees a trial.
-    pub fn abandon(self, _ledger: &mut Ledger, _now: Timestamp) {}
-
-    /// When to forget an exchange that nobody settled.
-    pub fn deadline(&self) -> Timestamp {
-        self.began
+    /// The answer to an outcome of an exchange nobody remembers: a response is
+    /// forwarded without a session, a failure is a 502. It is blamed on nobody,
+    /// as nobody knows whose it is.
+    pub fn settle_unknown(&self, outcome: Outcome<'_>, now: Timestamp) -> Step {
+        match classify(&outcome, true, now) {
+            Class::Success(head)
+            | Class::Failure {
+                response: Ok(head), ..
+            } => Step::Forward {
+                edits: response_edits(&head, &Additions::default()),
+                tail: Tail {
+                    backend: Tail::NOBODY,
+                    began: now,
+                },
+            },
+            Class::Failure {
+                response: Err(cause),
+                ..
+            } => Step::Reply(reply::bad_gateway(cause)),
+        }
     }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what `begin` was told and found out"
+    )]
+    fn open(
+        &self,
+        head: &RequestHead<'_>,
+        survey: &Survey<'_>,
+        peer: Peer,
+        scheme: Scheme,
+        ledger: &mut Ledger,
+        now: Timestamp,
+        seed: Seed,
+    ) -> Step {
+        let policy = &self.core.policy;
+        let client = client::identify(peer, survey, head.fields, &policy.trusted_proxies);
+        let route = Route {
+            peer,
+            client,
+            scheme,
+        };
+        let session = survey
+            .session
+            .filter(|_| policy.sticky_sessions)
+            .and_then(|value| self.core.sessions.read(value, now));
+        let exchange = Exchange {
+            core: Arc::clone(&self.core),
+            edits: request_edits(head, survey, route, &policy.session_cookie_name),
+            affinity: affinity::of(
+                &policy.affinity_key,
+                head.target,
+                survey.affinity,
+                client,
+                seed,
+            ),
+            session,
+            scheme,
+            body: head.body,
+            idempotent: is_idempotent(head.method) || survey.idempotency_key,
+            tunnel: survey.upgrade.is_asked(),
+            tried: Tried::default(),
+            reached: false,
+        };
+        match exchange.next(ledger, now) {
+            Some(backend) => exchange.send(backend, ledger, now),
+            None => exchange.exhausted(ledger, now, Cause::DestinationUnavailable),
+        }
+    }
+}
+
+impl Core {
+    /// How long an attempt can be without a response before it has failed.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.policy
+            .connect_timeout
+            .saturating_add(self.policy.first_byte_timeout)
+    }
+
+    /// What `Strict-Transport-Security` says; nothing over plain http
+    /// (<https://www.rfc-editor.org/rfc/rfc6797#section-7.2>).
+    pub(crate) fn hsts(&self, scheme: Scheme) -> Option<&str> {
+        match scheme {
+            Scheme::Http => None,
+            Scheme::Https => self.hsts.as_deref(),
+        }
+    }
+
+    /// The best backend not yet tried.
+    ///
+    /// A session's own comes first, if it is healthy. Then, by rendezvous, the
+    /// healthy; then those that are healthy but drained, as an answer is better
+    /// than none; then, failing open, all others. Only the first of the order
+    /// is ever asked for, so no order is made.
+    pub(crate) fn choose(
+        &self,
+        ledger: &Ledger,
+        affinity: Affinity,
+        session: Option<usize>,
+        tried: &Tried,
+        now: Timestamp,
+    ) -> Option<usize> {
+        let mut best: Option<(Tier, f64, usize)> = None;
+        for (index, backend) in self.policy.backends.iter().enumerate() {
+            if tried.contains(index) {
+                continue;
+            }
+            let tier = match (ledger.health(index, now), backend.drain) {
+                (Health::Admits | Health::TrialDue, _) if session == Some(index) => {
+                    return Some(index);
+                }
+                (Health::Admits | Health::TrialDue, false) => Tier::Healthy,
+                (Health::Admits | Health::TrialDue, true) => Tier::Drained,
+                (Health::Refuses, _) => Tier::FailOpen,
+            };
+            if best.is_some_and(|(best, ..)| best < tier) {
+                continue;
+            }
+            let draw = draw(affinity, self.ids[index], backend.weight);
+            if best.is_none_or(|best| (tier, draw) < (best.0, best.1)) {
+                best = Some((tier, draw, index));
+            }
+        }
+        best.map(|(_, _, index)| index)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tier {
+    Healthy,
+    Drained,
+    FailOpen,
 }

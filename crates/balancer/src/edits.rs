@@ -1,5 +1,7 @@
 //! What to do to the fields of a message, as data.
 
+use crate::fields::push_line;
+
 /// One edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit<'a> {
@@ -22,10 +24,20 @@ impl Edits {
         Self(Vec::new())
     }
 
+    /// No edits, with room for this many bytes of them.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Appends other edits.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.0.extend_from_slice(&others.0);
+    }
+
     /// Removes every field of this name.
     pub fn remove(&mut self, name: &str) {
         self.0.push(b'-');
-        self.text(name.as_bytes());
+        self.name(name);
         self.0.push(b'\n');
     }
 
@@ -68,14 +80,63 @@ impl Edits {
 
     fn line(&mut self, kind: u8, name: &str, value: &[u8]) {
         self.0.push(kind);
-        self.text(name.as_bytes());
+        self.name(name);
         self.0.push(b':');
-        self.text(value);
-        self.0.push(b'\n');
+        push_line(&mut self.0, value);
     }
 
-    /// Line feeds separate edits, and no field can contain one.
-    fn text(&mut self, text: &[u8]) {
-        self.0.extend(text.iter().filter(|&&byte| byte != b'\n'));
+    /// Names are in lower case, however they came.
+    fn name(&mut self, name: &str) {
+        let start = self.0.len();
+        self.0.extend_from_slice(name.as_bytes());
+        self.0[start..].make_ascii_lowercase();
+    }
+}
+
+#[cfg(test)]
+impl Edits {
+    /// What becomes of some fields, one line each.
+    pub(crate) fn applied(&self, fields: crate::fields::Fields<'_>) -> Vec<String> {
+        let line = |name: &str, value: &[u8]| {
+            let value = String::from_utf8_lossy(value).into_owned();
+            (name.to_owned(), value)
+        };
+        let mut lines: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| line(name, value))
+            .collect();
+        for edit in self.iter() {
+            if let Edit::Remove(name) | Edit::Set(name, _) = edit {
+                lines.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            }
+            if let Edit::Set(name, value) | Edit::Append(name, value) = edit {
+                lines.push(line(name, value));
+            }
+        }
+        lines
+            .into_iter()
+            .map(|(name, value)| format!("{name}:{value}"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_what_was_said() {
+        let mut edits = Edits::new();
+        edits.remove("A");
+        edits.set("b", "1:2");
+        edits.append("C-d", [0xff, b'\n', b'x']);
+        assert_eq!(edits.as_bytes(), b"-a\n=b:1:2\n+c-d:\xffx\n");
+        let read: Vec<_> = edits.iter().collect();
+        let said = [
+            Edit::Remove("a"),
+            Edit::Set("b", b"1:2"),
+            Edit::Append("c-d", b"\xffx"),
+        ];
+        assert_eq!(read, said);
     }
 }

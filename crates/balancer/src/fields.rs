@@ -3,7 +3,7 @@
 /// A borrowed block of field lines.
 ///
 /// Lines that have no colon or an empty name are skipped: a block is input.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -43,9 +43,7 @@ impl FieldLines {
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(b':');
-        self.0
-            .extend(value.as_ref().iter().filter(|&&byte| byte != b'\n'));
-        self.0.push(b'\n');
+        push_line(&mut self.0, value.as_ref());
     }
 
     /// A view of it.
@@ -56,5 +54,41 @@ impl FieldLines {
     /// The block.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
+    }
+}
+
+/// Appends a text and the line feed that ends it, which is the only one.
+pub(crate) fn push_line(block: &mut Vec<u8>, text: &[u8]) {
+    if text.contains(&b'\n') {
+        block.extend(text.iter().filter(|&&byte| byte != b'\n'));
+    } else {
+        block.extend_from_slice(text);
+    }
+    block.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_field_is_passed_over() {
+        let block = b"a:1\n\nb\n:2\n\xff:3\nB:\nA: 4:5 \nlast:6";
+        let found: Vec<_> = Fields::new(block).iter().collect();
+        let expected: [(&str, &[u8]); 4] =
+            [("a", b"1"), ("B", b""), ("A", b" 4:5 "), ("last", b"6")];
+        assert_eq!(found, expected);
+        let values: Vec<_> = Fields::new(block).values("a").collect();
+        assert_eq!(values, [&b"1"[..], b" 4:5 "]);
+    }
+
+    #[test]
+    fn lines_are_one_line_each() {
+        let mut lines = FieldLines::new();
+        lines.push("a", "1\n2");
+        assert_eq!(
+            lines.fields().iter().collect::<Vec<_>>(),
+            [("a", &b"12"[..])]
+        );
     }
 }

@@ -52,7 +52,7 @@ pub struct RequestHead<'a> {
 }
 
 /// The head of a backend's final response.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseHead<'a> {
     /// The status code.
     pub status: u16,

@@ -10,17 +10,36 @@
 //!
 //! What outlives a request is one value, the [`Ledger`].
 
+#![forbid(unsafe_code)]
+
+mod admission;
+mod affinity;
+mod authority;
 mod balancer;
+mod client;
+mod cookies;
 mod edits;
+mod exchange;
 mod fields;
+mod forwarding;
+mod hash;
 mod head;
 mod ledger;
+mod lists;
+mod names;
+mod outcome;
 mod policy;
+mod rendezvous;
+mod reply;
+mod session;
+mod status;
 mod step;
+mod survey;
 mod time;
 
-pub use balancer::{Balancer, InFlight};
+pub use balancer::Balancer;
 pub use edits::{Edit, Edits};
+pub use exchange::InFlight;
 pub use fields::{FieldLines, Fields};
 pub use head::{BodySize, RequestHead, ResponseHead, Scheme};
 pub use ledger::{Event, Ledger};

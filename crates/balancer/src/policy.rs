@@ -151,6 +151,9 @@ pub enum PolicyError {
     NoBackend,
     /// Two backends have the same name.
     DuplicateBackend(String),
+    /// The session cookie's name is not a token
+    /// (<https://www.rfc-editor.org/rfc/rfc6265#section-4.1.1>).
+    CookieName(String),
 }
 
 impl fmt::Display for PolicyError {
@@ -158,6 +161,9 @@ impl fmt::Display for PolicyError {
         match self {
             Self::NoBackend => f.write_str("no backend"),
             Self::DuplicateBackend(name) => write!(f, "two backends are named `{name}`"),
+            Self::CookieName(name) => {
+                write!(f, "session cookie name `{name}`; expected a token")
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the balancer says and hears in the course of an exchange.
 
-use crate::balancer::InFlight;
 use crate::edits::Edits;
+use crate::exchange::InFlight;
 use crate::fields::FieldLines;
 use crate::head::ResponseHead;
 use crate::time::Timestamp;
@@ -58,6 +58,11 @@ pub struct Tail {
     pub backend: usize,
     /// When the attempt began.
     pub began: Timestamp,
+}
+
+impl Tail {
+    /// The index of no backend, for a body that nobody answers for.
+    pub(crate) const NOBODY: usize = u32::MAX as usize;
 }
 
 /// How a forwarded body ended that did not arrive whole.

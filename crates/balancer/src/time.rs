@@ -23,6 +23,11 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
+    /// A millisecond later.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

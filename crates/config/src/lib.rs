@@ -1,56 +1,63 @@
 //! Environment variables to a valid policy, every error at once.
+//!
+//! Pure: the variables are an argument, and no input makes it panic. What each
+//! variable means is in `docs/configuration.md`; a test keeps the two in step.
+//!
+//! ```
+//! let config = edgelb_config::from_env([
+//!     ("BACKEND_CF".to_owned(), "a.example.com;weight=3".to_owned()),
+//!     ("BACKEND_KOYEB".to_owned(), "http://b.example.com:3000".to_owned()),
+//! ])?;
+//! assert_eq!(config.policy.backends.len(), 2);
+//!
+//! let errors = edgelb_config::from_env([
+//!     ("BACKEND_CF".to_owned(), "ftp://x".to_owned()),
+//! ]).expect_err("the scheme is not one of ours");
+//! assert_eq!(
+//!     errors[0].to_string(),
+//!     "BACKEND_CF: `ftp://x` has scheme `ftp`; expected http or https",
+//! );
+//! # Ok::<(), Vec<edgelb_config::ConfigError>>(())
+//! ```
+
+mod address;
+mod backend;
+mod environment;
+mod error;
+mod host;
+mod name;
+mod policy;
+mod scalar;
+mod settings;
+mod spelling;
+mod variable;
 
 use edgelb_balancer::Policy;
 
-/// One faulty variable.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
-
-/// One effective setting, for people to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The variable.
-    pub name: String,
-    /// Its effective value; secrets are masked.
-    pub value: String,
-    /// Whether this is the default.
-    pub default: bool,
-}
+pub use error::ConfigError;
+pub use settings::Setting;
 
 /// The policy that the variables describe, and what they amount to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The policy.
     pub policy: Policy,
-    /// Every setting.
+    /// Every setting: the backends in order of their names, then the rest in
+    /// the order of `docs/configuration.md`.
     pub settings: Vec<Setting>,
 }
 
-/// Reads the variables.
+/// Reads the variables. Those that are not ours are ignored, and so is white
+/// space around a value; a value of nothing else counts as unset. Of a name
+/// given twice the last value counts.
 ///
 /// # Errors
-/// Every faulty variable, in order of the names.
+/// Every fault there is, ordered by the name of the variable.
 pub fn from_env<I>(variables: I) -> Result<Config, Vec<ConfigError>>
 where
     I: IntoIterator<Item = (String, String)>,
 {
-    let mut policy = Policy::default();
-    for (name, value) in variables {
-        if let Some(name) = name.strip_prefix("BACKEND_") {
-            policy.backends.push(edgelb_balancer::Backend {
-                name: name.to_owned(),
-                origin: edgelb_balancer::Origin {
-                    scheme: edgelb_balancer::Scheme::Http,
-                    authority: value.trim_start_matches("http://").to_owned(),
-                },
-                weight: edgelb_balancer::Weight::ONE,
-                drain: false,
-            });
-        }
-    }
-    Ok(Config {
-        policy,
-        settings: Vec::new(),
-    })
+    let policy = policy::read(variables)?;
+    let settings = settings::of(&policy);
+    Ok(Config { policy, settings })
 }

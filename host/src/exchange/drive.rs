@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme as UriScheme};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, request, response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
 
 use super::bindings::{
     Arrival, Attempt, Backend, BodyEnd, Cause, Delivery, EffectiveConfiguration, Failure, Outcome,
@@ -220,7 +220,9 @@ impl Exchange {
             let replayable = self.body.is_replayable();
             match sent {
                 Ok(response) => {
-                    let (parts, body) = response.into_parts();
+                    let (mut parts, body) = response.into_parts();
+                    // Each hop speaks its own version (RFC 9110 section 2.5).
+                    parts.version = Version::HTTP_11;
                     let fields = heads::pack(&parts.headers);
                     under_way.exchange = None;
                     step = twice(|| {

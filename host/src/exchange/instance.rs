@@ -1,19 +1,16 @@
 //! One running instance of the policy component.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::bindings::{Guest, Policy, PolicyPre};
 use crate::error::ComponentError;
+use crate::metering::Meter;
+use crate::ticker::Ticker;
 
-/// How often running guests are looked at.
-const TICK: Duration = Duration::from_millis(2);
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
 const CPU_BUDGET: Duration = Duration::from_millis(10);
@@ -32,8 +29,6 @@ pub(crate) struct Blueprint {
 pub(crate) struct Host {
     environment: Arc<Vec<(String, String)>>,
     limits: StoreLimits,
-    /// Processor time of this thread when the call in progress was first found running.
-    first_seen: Option<Duration>,
 }
 
 impl Blueprint {
@@ -63,7 +58,7 @@ impl Blueprint {
             error,
         })?;
         Ok(Self {
-            ticker: Ticker::start(&engine),
+            ticker: Arc::new(Ticker::start(&engine).map_err(ComponentError::Engine)?),
             engine,
             pre,
             environment: Arc::new(environment),
@@ -75,26 +70,15 @@ impl Blueprint {
         let host = Host {
             environment: Arc::clone(&self.environment),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
-            first_seen: None,
         };
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limits);
-        store.epoch_deadline_callback(|mut context| {
-            let now = thread_time();
-            let first_seen = *context.data_mut().first_seen.get_or_insert(now);
-            if now.saturating_sub(first_seen) < CPU_BUDGET {
-                // The thread may have been waiting for a processor, not the guest spinning.
-                Ok(UpdateDeadline::Continue(1))
-            } else {
-                Err(wasmtime::Error::msg("the call exceeded its processor time"))
-            }
-        });
-        store.set_epoch_deadline(2);
+        let meter = Meter::attach(&mut store, &self.ticker, CPU_BUDGET);
         let policy = self.pre.instantiate(&mut store)?;
         Ok(Instance {
             store,
             policy,
-            ticker: Arc::clone(&self.ticker),
+            meter,
         })
     }
 }
@@ -103,7 +87,7 @@ impl Blueprint {
 pub(crate) struct Instance {
     store: Store<Host>,
     policy: Policy,
-    ticker: Arc<Ticker>,
+    meter: Meter,
 }
 
 impl Instance {
@@ -112,63 +96,9 @@ impl Instance {
         &mut self,
         call: impl FnOnce(&Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        self.ticker.wake();
-        self.store.data_mut().first_seen = None;
+        self.meter.turn();
         self.store.set_epoch_deadline(2);
         call(self.policy.edgelb_balancer_exchange(), &mut self.store)
-    }
-}
-
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
-}
-
-/// Advances an engine's epoch while calls are being made, and sleeps while not.
-struct Ticker {
-    calls: AtomicU64,
-    asleep: AtomicBool,
-    thread: Thread,
-}
-
-impl Ticker {
-    fn start(engine: &Engine) -> Arc<Self> {
-        let weak = engine.weak();
-        let (send, receive) = std::sync::mpsc::sync_channel::<std::sync::Weak<Self>>(1);
-        let thread = thread::spawn(move || {
-            let Ok(ticker) = receive.recv() else { return };
-            let mut seen = u64::MAX;
-            while let (Some(engine), Some(ticker)) = (weak.upgrade(), ticker.upgrade()) {
-                engine.increment_epoch();
-                let calls = ticker.calls.load(Ordering::Relaxed);
-                let idle = calls == seen;
-                seen = calls;
-                ticker.asleep.store(idle, Ordering::SeqCst);
-                drop((engine, ticker));
-                if idle {
-                    // A call may have begun since; should it spin, it is found this late.
-                    thread::park_timeout(TICK * 100);
-                } else {
-                    thread::park_timeout(TICK);
-                }
-            }
-        });
-        let ticker = Arc::new(Self {
-            calls: AtomicU64::new(0),
-            asleep: AtomicBool::new(false),
-            thread: thread.thread().clone(),
-        });
-        // The thread waits for this before anything else.
-        let _ = send.send(Arc::downgrade(&ticker));
-        ticker
-    }
-
-    fn wake(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
-            self.thread.unpark();
-        }
     }
 }
 

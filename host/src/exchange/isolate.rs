@@ -101,15 +101,28 @@ impl Isolate {
         let _ = self.call(|_, guest, store| Ok(((), guest.call_finish(store, tail, end, now)?)));
     }
 
-    /// One call: with what others have learned, and telling them what it changed.
+    /// One call; what it did to the backends is reported once it is over.
     fn call<T>(
         &self,
         call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
     ) -> wasmtime::Result<T> {
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = &mut *slot;
-        let mut held = self.board.is_unsettled().then(|| self.board.hold());
+        let (value, effects) = {
+            let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            self.call_in(&mut slot, call)?
+        };
+        for event in &effects.events {
+            (self.events)(event);
+        }
+        Ok(value)
+    }
 
+    /// With what others have learned, and telling them what it changed.
+    fn call_in<T>(
+        &self,
+        slot: &mut Slot,
+        call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
+    ) -> wasmtime::Result<(T, Effects)> {
+        let mut held = self.board.is_unsettled().then(|| self.board.hold());
         let mut instance = match slot.instance.take() {
             Some(instance) => instance,
             None => {
@@ -134,13 +147,9 @@ impl Isolate {
             let ledger = instance.call(|guest, store| guest.call_ledger(store))?;
             slot.merged = held.publish(ledger, unsettled);
         }
-        // Only now: after a trap, there is no instance.
+        // Put back only here: after a trap, there is no instance.
         slot.instance = Some(instance);
-        drop(held);
-        for event in &effects.events {
-            (self.events)(event);
-        }
-        Ok(value)
+        Ok((value, effects))
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) use drive::{Answer, Client, Driver, InterimSink};
 pub(crate) use instance::Blueprint;
 pub(crate) use isolate::{EventSink, Isolate};
 
-pub mod bindings {
+pub(crate) mod bindings {
     //! What `worker-wasm/wit` says, as Rust.
     #![expect(missing_docs, reason = "documented in worker-wasm/wit/exchange.wit")]
 

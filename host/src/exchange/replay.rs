@@ -78,7 +78,7 @@ impl Replay {
         locked.room = keep.saturating_sub(kept);
         Body::new(Reading {
             number: locked.reading,
-            size: locked.size.clone(),
+            size: locked.size,
             source: Arc::clone(source),
             next: 0,
             done: false,
@@ -189,7 +189,7 @@ impl HttpBody for Reading {
 
     fn size_hint(&self) -> SizeHint {
         // Asked once, before the first frame: it decides the framing.
-        self.size.clone()
+        self.size
     }
 }
 

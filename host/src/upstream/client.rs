@@ -1,12 +1,13 @@
 //! HTTP/1.1 to real backends, with connections kept alive.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::error::Error as _;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::header::{HOST, HeaderMap};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
@@ -33,7 +34,7 @@ type Origin = (Scheme, Authority);
 /// stays on the thread whose event loop it is registered with.
 pub struct Client {
     connector: Connector,
-    idle: Mutex<HashMap<Origin, Vec<Lease>>>,
+    idle: Mutex<HashMap<Origin, VecDeque<Lease>>>,
 }
 
 /// A connection, ours for one request and its response.
@@ -89,12 +90,10 @@ impl Client {
         loop {
             let kept = {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                idle.get_mut(origin).and_then(Vec::pop)
+                idle.get_mut(origin).and_then(VecDeque::pop_back)
             };
             let Some(mut lease) = kept else { break };
-            // Not ready: its last response was read to the end, but the connection
-            // has not yet had its turn to notice.
-            if lease.since.elapsed() < lease.keep && lease.sender.ready().await.is_ok() {
+            if !lease.is_spent() && lease.is_usable().await {
                 return Ok(lease);
             }
         }
@@ -126,13 +125,14 @@ impl Client {
         lease.served = true;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if !idle.contains_key(&lease.origin) {
-            idle.insert(lease.origin.clone(), Vec::new());
+            idle.insert(lease.origin.clone(), VecDeque::new());
         }
         if let Some(kept) = idle.get_mut(&lease.origin) {
-            if kept.len() >= KEEP_MOST {
-                kept.remove(0);
+            // The least recently used come first, and are the first to be of no use.
+            while kept.len() >= KEEP_MOST || kept.front().is_some_and(Lease::is_spent) {
+                kept.pop_front();
             }
-            kept.push(lease);
+            kept.push_back(lease);
         }
     }
 
@@ -165,6 +165,23 @@ impl Upstream for Client {
 }
 
 impl Lease {
+    fn is_spent(&self) -> bool {
+        self.sender.is_closed() || self.since.elapsed() >= self.keep
+    }
+
+    /// Whether the next request can go at once. Where the connection has not
+    /// had its turn yet to notice the end of the last response it is given one;
+    /// where a request body is still on its way up, it would be a long wait.
+    async fn is_usable(&mut self) -> bool {
+        for _ in 0..2 {
+            match self.sender.ready().now_or_never() {
+                Some(ready) => return ready.is_ok(),
+                None => tokio::task::yield_now().await,
+            }
+        }
+        false
+    }
+
     /// Sends and waits for the head. With the request, where no byte of it left.
     async fn send(
         &mut self,

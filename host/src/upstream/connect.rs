@@ -173,10 +173,6 @@ fn connect_cause(error: &io::Error) -> Cause {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "rustls has many errors, three of which have names in RFC 9209"
-)]
 fn tls_cause(error: &io::Error) -> Cause {
     let tls = error
         .get_ref()

@@ -21,7 +21,6 @@ pub use client::Client;
 pub use closures::{Closures, IntoAnswer};
 pub use connect::Trust;
 pub(crate) use download::BodyTimeout;
-pub(crate) use upload::ClientGone;
 
 /// How long the parts of an attempt may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

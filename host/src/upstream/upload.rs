@@ -14,7 +14,7 @@ use crate::body::{Body, BodyError};
 /// The client stopped sending, or sent what is no body.
 #[derive(Debug, thiserror::Error)]
 #[error("the client's request body ended early: {0}")]
-pub(crate) struct ClientGone(pub(crate) BodyError);
+pub(super) struct ClientGone(pub(super) BodyError);
 
 /// What a watcher sees of an upload.
 #[derive(Clone, Copy, Debug)]

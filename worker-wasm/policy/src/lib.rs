@@ -1,1 +1,65 @@
-//! TODO
+//! The policy: `edgelb:balancer/exchange` over the pure core.
+//!
+//! A translation and nothing else: what the interface says is documented in
+//! `worker-wasm/wit/exchange.wit`, what is decided is decided in
+//! `edgelb_balancer`, what the environment means in `edgelb_config`. It is handed
+//! time and randomness, never suspends and never fails; all it imports is its
+//! environment and what the standard library forces.
+
+mod convert;
+mod exchanges;
+mod state;
+
+/// The interface's types and the trait that exports it.
+#[expect(
+    missing_docs,
+    reason = "generated from exchange.wit, which is documented line by line"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        world: "policy",
+        path: "../wit",
+        pub_export_macro: true,
+        default_bindings_module: "edgelb_policy::bindings",
+    });
+}
+
+use bindings::exports::edgelb::balancer::exchange::{
+    BodyEnd, EffectiveConfiguration, Effects, ExchangeId, Guest, Outcome, RequestHead, Step, Tail,
+    Timestamp,
+};
+
+/// The policy. Its state is the instance's: the configuration read on the first
+/// call, the ledger and the exchanges under way.
+#[derive(Debug)]
+pub struct Policy;
+
+impl Guest for Policy {
+    fn configuration() -> Result<EffectiveConfiguration, Vec<String>> {
+        state::with(|state| state.configuration())
+    }
+
+    fn begin(head: RequestHead, now: Timestamp, seed: u64) -> Step {
+        state::with(|state| state.begin(&head, now, seed))
+    }
+
+    fn settle(exchange: ExchangeId, outcome: Outcome, now: Timestamp) -> Step {
+        state::with(|state| state.settle(exchange, &outcome, now))
+    }
+
+    fn abandon(exchange: ExchangeId, now: Timestamp) -> Effects {
+        state::with(|state| state.abandon(exchange, now))
+    }
+
+    fn finish(tail: Tail, end: BodyEnd, now: Timestamp) -> Effects {
+        state::with(|state| state.finish(tail, end, now))
+    }
+
+    fn ledger() -> Vec<u8> {
+        state::with(|state| state.ledger())
+    }
+
+    fn merge(ledger: Vec<u8>) -> bool {
+        state::with(|state| state.merge(&ledger))
+    }
+}

@@ -1,1 +1,71 @@
-//! TODO
+//! The policy with faults on request, for tests of the host.
+//!
+//! By the request's path: `/trap-begin` traps in `begin`, `/trap-settle` in the
+//! first `settle` of the exchange, `/spin-begin` never returns from `begin`.
+//! All else is the real policy.
+
+#![cfg(target_family = "wasm")]
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use edgelb_policy::Policy;
+use edgelb_policy::bindings::exports::edgelb::balancer::exchange::{
+    BodyEnd, EffectiveConfiguration, Effects, ExchangeId, Guest, Outcome, RequestHead, Step, Tail,
+    Timestamp,
+};
+
+thread_local! {
+    /// The exchanges whose `settle` traps.
+    static DOOMED: RefCell<BTreeSet<ExchangeId>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+struct Faulty;
+
+impl Guest for Faulty {
+    fn configuration() -> Result<EffectiveConfiguration, Vec<String>> {
+        Policy::configuration()
+    }
+
+    fn begin(head: RequestHead, now: Timestamp, seed: u64) -> Step {
+        let path = head.target.split('?').next().unwrap_or_default();
+        let doomed = match path {
+            "/trap-begin" => std::process::abort(),
+            "/spin-begin" => loop {
+                std::hint::spin_loop();
+            },
+            path => path == "/trap-settle",
+        };
+        let step = Policy::begin(head, now, seed);
+        if doomed {
+            DOOMED.with_borrow_mut(|ids| ids.insert(step.exchange));
+        }
+        step
+    }
+
+    fn settle(exchange: ExchangeId, outcome: Outcome, now: Timestamp) -> Step {
+        if DOOMED.with_borrow_mut(|ids| ids.remove(&exchange)) {
+            std::process::abort();
+        }
+        Policy::settle(exchange, outcome, now)
+    }
+
+    fn abandon(exchange: ExchangeId, now: Timestamp) -> Effects {
+        DOOMED.with_borrow_mut(|ids| ids.remove(&exchange));
+        Policy::abandon(exchange, now)
+    }
+
+    fn finish(tail: Tail, end: BodyEnd, now: Timestamp) -> Effects {
+        Policy::finish(tail, end, now)
+    }
+
+    fn ledger() -> Vec<u8> {
+        Policy::ledger()
+    }
+
+    fn merge(ledger: Vec<u8>) -> bool {
+        Policy::merge(ledger)
+    }
+}
+
+edgelb_policy::bindings::export!(Faulty);

@@ -1,0 +1,226 @@
+//! An exchange between its attempts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::balancer::Core;
+use crate::edits::Edits;
+use crate::forwarding::{Additions, response_edits};
+use crate::head::{BodySize, ResponseHead, Scheme};
+use crate::ledger::{Departure, Ledger};
+use crate::outcome::{Blame, Class, Judgement, classify, judge};
+use crate::rendezvous::Affinity;
+use crate::reply;
+use crate::session::Session;
+use crate::step::{Attempt, Cause, Delivery, Outcome, Step, Tail};
+use crate::time::Timestamp;
+
+/// All that has to be remembered of a request while it is tried.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) core: Arc<Core>,
+    /// What turns the fields received into those to send.
+    pub(crate) edits: Edits,
+    pub(crate) affinity: Affinity,
+    pub(crate) session: Option<Session>,
+    /// The scheme the client used.
+    pub(crate) scheme: Scheme,
+    pub(crate) body: BodySize,
+    /// Whether it may be delivered twice.
+    pub(crate) idempotent: bool,
+    pub(crate) tunnel: bool,
+    pub(crate) tried: Tried,
+    /// Whether any attempt can have reached a backend.
+    pub(crate) reached: bool,
+}
+
+impl Exchange {
+    /// The best backend for the next attempt, if there may be one.
+    pub(crate) fn next(&self, ledger: &Ledger, now: Timestamp) -> Option<usize> {
+        let session = self.session.map(|session| session.backend);
+        self.may_go_on()
+            .then(|| {
+                self.core
+                    .choose(ledger, self.affinity, session, &self.tried, now)
+            })
+            .flatten()
+    }
+
+    /// Sends the request to a backend.
+    pub(crate) fn send(mut self, backend: usize, ledger: &mut Ledger, now: Timestamp) -> Step {
+        let departure = ledger.depart(backend, now, self.core.patience());
+        self.tried.insert(backend);
+        let (edits, keep) = if self.may_go_on() {
+            (self.edits.clone(), self.worth_keeping())
+        } else {
+            (std::mem::take(&mut self.edits), 0)
+        };
+        let attempt = Attempt {
+            backend,
+            edits,
+            keep,
+            tunnel: self.tunnel,
+        };
+        let then = InFlight {
+            exchange: self,
+            backend,
+            departure,
+        };
+        Step::Send { attempt, then }
+    }
+
+    /// Whether another attempt is within bounds.
+    fn may_go_on(&self) -> bool {
+        let policy = &self.core.policy;
+        let tried = self.tried.count();
+        tried <= policy.max_retries && (tried as usize) < policy.backends.len()
+    }
+
+    /// How much of the body another attempt would need: nothing where none
+    /// could follow once it has been read, or where it is too long anyway.
+    fn worth_keeping(&self) -> u64 {
+        let limit = self.core.policy.replay_limit;
+        let replayable = match self.body {
+            BodySize::None => false,
+            BodySize::Unknown => true,
+            BodySize::Known(length) => (1..=limit).contains(&length),
+        };
+        if self.idempotent && replayable {
+            limit
+        } else {
+            0
+        }
+    }
+
+    /// Passes a response on. A session is made with a backend that answered for
+    /// the request, and not over a tunnel, whose client has one already.
+    fn forward(&self, head: &ResponseHead<'_>, tail: Tail, success: bool, now: Timestamp) -> Step {
+        let current = self
+            .session
+            .is_some_and(|session| session.backend == tail.backend && !session.aging);
+        let due = success && !current && head.status != 101 && self.core.policy.sticky_sessions;
+        let additions = Additions {
+            set_cookie: due
+                .then(|| {
+                    self.core
+                        .sessions
+                        .set_cookie(tail.backend, self.scheme, now)
+                })
+                .flatten(),
+            hsts: self.core.hsts(self.scheme),
+        };
+        Step::Forward {
+            edits: response_edits(head, &additions),
+            tail,
+        }
+    }
+
+    /// No backend brought a response.
+    pub(crate) fn exhausted(&self, ledger: &Ledger, now: Timestamp, cause: Cause) -> Step {
+        let wait = ledger.reopens_in(now);
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let mut reply = reply::exhausted(cause, self.reached, seconds);
+        if let Some(hsts) = self.core.hsts(self.scheme) {
+            reply.fields.push("strict-transport-security", hsts);
+        }
+        Step::Reply(reply)
+    }
+}
+
+/// An exchange whose attempt is under way. Settled or abandoned exactly once.
+#[derive(Debug)]
+#[must_use = "an attempt under way is settled or abandoned"]
+pub struct InFlight {
+    exchange: Exchange,
+    backend: usize,
+    departure: Departure,
+}
+
+impl InFlight {
+    /// Reports what became of the attempt.
+    pub fn settle(self, outcome: Outcome<'_>, ledger: &mut Ledger, now: Timestamp) -> Step {
+        let Self {
+            mut exchange,
+            backend,
+            departure,
+        } = self;
+        match classify(&outcome, exchange.tunnel, now) {
+            Class::Success(head) => {
+                let began = ledger.succeed(backend, departure, now);
+                exchange.forward(&head, Tail { backend, began }, true, now)
+            }
+            Class::Failure {
+                blame,
+                delivery,
+                replayable,
+                response,
+            } => {
+                match blame {
+                    Blame::Backend { retry_after } => {
+                        let policy = &exchange.core.policy;
+                        ledger.fail(backend, departure, now, retry_after, policy);
+                    }
+                    Blame::Nobody => ledger.release(backend, departure, now),
+                }
+                exchange.reached |= delivery == Delivery::MaybeSent;
+                let next = match judge(delivery, exchange.idempotent, replayable) {
+                    Judgement::Retry => exchange.next(ledger, now),
+                    Judgement::Conclude => None,
+                };
+                match (next, response) {
+                    (Some(backend), _) => exchange.send(backend, ledger, now),
+                    (None, Ok(head)) => {
+                        let began = departure.began;
+                        exchange.forward(&head, Tail { backend, began }, false, now)
+                    }
+                    (None, Err(cause)) => exchange.exhausted(ledger, now, cause),
+                }
+            }
+        }
+    }
+
+    /// The client went away: blames nobody, frees a trial.
+    pub fn abandon(self, ledger: &mut Ledger, now: Timestamp) {
+        ledger.release(self.backend, self.departure, now);
+    }
+
+    /// When to forget an exchange that nobody settled: well after every timeout
+    /// of a caller that enforces them.
+    pub fn deadline(&self) -> Timestamp {
+        const LEAST: Duration = Duration::from_secs(3_600);
+        let core = &self.exchange.core;
+        let timeouts = core.patience().saturating_add(core.policy.idle_timeout);
+        self.departure.began.after(timeouts.max(LEAST))
+    }
+}
+
+/// Which backends an exchange has tried.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tried {
+    /// One bit each for the first 64, which is nearly always all.
+    first: u64,
+    others: Vec<usize>,
+}
+
+impl Tried {
+    pub(crate) fn contains(&self, backend: usize) -> bool {
+        if backend < 64 {
+            self.first & (1 << backend) != 0
+        } else {
+            self.others.contains(&backend)
+        }
+    }
+
+    fn insert(&mut self, backend: usize) {
+        if backend < 64 {
+            self.first |= 1 << backend;
+        } else if !self.contains(backend) {
+            self.others.push(backend);
+        }
+    }
+
+    fn count(&self) -> u32 {
+        let others = u32::try_from(self.others.len()).unwrap_or(u32::MAX);
+        self.first.count_ones().saturating_add(others)
+    }
+}

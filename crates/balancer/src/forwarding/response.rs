@@ -1,0 +1,200 @@
+//! What a client gets to see of a response.
+
+use super::VIA;
+use crate::edits::Edits;
+use crate::fields::Fields;
+use crate::head::ResponseHead;
+use crate::lists::elements;
+use crate::names::{Known, Name};
+use crate::survey::Removals;
+
+/// What a response gets beside what it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Additions<'a> {
+    /// The session, where it is new.
+    pub(crate) set_cookie: Option<String>,
+    /// `Strict-Transport-Security`, where it is to be said.
+    pub(crate) hsts: Option<&'a str>,
+}
+
+/// The edits to a response's fields.
+pub(crate) fn response_edits(head: &ResponseHead<'_>, additions: &Additions<'_>) -> Edits {
+    let mut removals = Removals::default();
+    let mut upgrade = None;
+    for (name, value) in head.fields.iter() {
+        if let Name::Known(known) = Name::of(name)
+            && known.is_hop_by_hop()
+        {
+            removals.hop_by_hop(known, name, value);
+            if known == Known::Upgrade {
+                upgrade = Some(value);
+            }
+        }
+    }
+    let mut edits = removals.edits;
+    if head.status == 101 {
+        edits.set("connection", "upgrade");
+        edits.set("upgrade", upgrade.unwrap_or(b"websocket"));
+    }
+    edits.append("via", VIA);
+    if let Some(hsts) = additions.hsts {
+        // The name is the balancer's, and one such field counts
+        // (https://www.rfc-editor.org/rfc/rfc6797#section-7.1).
+        edits.set("strict-transport-security", hsts);
+    }
+    if let Some(set_cookie) = &additions.set_cookie {
+        edits.append("set-cookie", set_cookie);
+        keep_from_shared_caches(&mut edits, head.fields);
+    }
+    edits
+}
+
+/// A session is one client's: whoever got it from a cache would share it.
+///
+/// What `Cache-Control` says stays, except that it is made `private`
+/// (<https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.7>). Fields addressed
+/// to shared caches alone would outweigh that, and go
+/// (<https://www.rfc-editor.org/rfc/rfc9213#section-2.2>).
+fn keep_from_shared_caches(edits: &mut Edits, fields: Fields<'_>) {
+    for (name, _) in fields.iter() {
+        let targeted = matches!(
+            Name::of(name),
+            Name::Known(Known::CdnCacheControl | Known::SurrogateControl)
+        ) || name.to_ascii_lowercase().ends_with("-cdn-cache-control");
+        if targeted {
+            edits.remove(name);
+        }
+    }
+    let directives = || fields.values("cache-control").flat_map(elements);
+    let is = |directive: &[u8], name: &str| directive.eq_ignore_ascii_case(name.as_bytes());
+    if directives().any(|directive| is(directive, "private") || is(directive, "no-store")) {
+        return;
+    }
+    let mut value = b"private".to_vec();
+    for directive in directives() {
+        let name = directive
+            .split(|&byte| byte == b'=')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        // `private="field"` restricts less than what replaces it.
+        if ["public", "s-maxage", "private"]
+            .iter()
+            .all(|other| !is(name, other))
+        {
+            value.extend_from_slice(b", ");
+            value.extend_from_slice(directive);
+        }
+    }
+    edits.set("cache-control", value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::BodySize;
+
+    fn passed(status: u16, fields: &str, additions: &Additions<'_>) -> Vec<String> {
+        let head = ResponseHead {
+            status,
+            body: BodySize::Unknown,
+            fields: Fields::new(fields.as_bytes()),
+        };
+        response_edits(&head, additions).applied(head.fields)
+    }
+
+    #[test]
+    fn end_to_end_fields_stay_as_they_are() {
+        let fields = "date:x\nset-cookie:a=1\nSet-Cookie:b=2\nlocation:http://other/\ncontent-encoding:gzip\n\
+                      content-length:5\ncache-control:public\nspin-x:1\nx_y:1\nretry-after:5\n";
+        let mut expected: Vec<_> = fields.lines().map(str::to_owned).collect();
+        expected.push("via:1.1 edgelb".to_owned());
+        assert_eq!(passed(302, fields, &Additions::default()), expected);
+    }
+
+    #[test]
+    fn hop_by_hop_fields_go_with_all_that_connection_names() {
+        let fields = "connection:close, x-private, cache-control\nx-private:1\nkeep-alive:x\n\
+                      transfer-encoding:chunked\nproxy-authenticate:x\nproxy-authentication-info:x\n\
+                      upgrade:h2c\ncache-control:private\n";
+        assert_eq!(
+            passed(200, fields, &Additions::default()),
+            ["cache-control:private", "via:1.1 edgelb"]
+        );
+    }
+
+    #[test]
+    fn a_switch_of_protocols_says_so() {
+        let fields = "connection:Upgrade\nupgrade:WebSocket\nsec-websocket-accept:x\n";
+        assert_eq!(
+            passed(101, fields, &Additions::default()),
+            [
+                "sec-websocket-accept:x",
+                "connection:upgrade",
+                "upgrade:WebSocket",
+                "via:1.1 edgelb"
+            ]
+        );
+    }
+
+    #[test]
+    fn hsts_is_ours_alone() {
+        let additions = Additions {
+            hsts: Some("max-age=5"),
+            ..Additions::default()
+        };
+        assert_eq!(
+            passed(200, "strict-transport-security:max-age=0\n", &additions),
+            ["via:1.1 edgelb", "strict-transport-security:max-age=5"]
+        );
+    }
+
+    #[test]
+    fn a_session_is_added_and_kept_from_shared_caches() {
+        let additions = Additions {
+            set_cookie: Some("edgelb=x".to_owned()),
+            ..Additions::default()
+        };
+        let table = [
+            ("", "private"),
+            ("cache-control:\n", "private"),
+            ("cache-control:public, max-age=5\n", "private, max-age=5"),
+            (
+                "cache-control:max-age=5, S-MaxAge=9\n",
+                "private, max-age=5",
+            ),
+            (
+                "cache-control:max-age=5\ncache-control:s-maxage=9\n",
+                "private, max-age=5",
+            ),
+            (
+                "cache-control:private=\"set-cookie, x\", max-age=5\n",
+                "private, max-age=5",
+            ),
+            (
+                "cache-control:no-cache=\"a, b\"\n",
+                "private, no-cache=\"a, b\"",
+            ),
+            ("cache-control:max-age=5, Private\n", "max-age=5, Private"),
+            ("cache-control:no-store\n", "no-store"),
+        ];
+        for (fields, expected) in table {
+            let fields = format!(
+                "{fields}set-cookie:edgelb=theirs\ncdn-cache-control:max-age=9\n\
+                 Cloudflare-CDN-Cache-Control:max-age=9\nsurrogate-control:max-age=9\n"
+            );
+            let mut passed = passed(200, &fields, &additions);
+            passed.sort_unstable();
+            assert_eq!(
+                passed,
+                [
+                    &format!("cache-control:{expected}"),
+                    "set-cookie:edgelb=theirs",
+                    "set-cookie:edgelb=x",
+                    "via:1.1 edgelb"
+                ],
+                "{fields}"
+            );
+        }
+    }
+}

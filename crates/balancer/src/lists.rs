@@ -1,0 +1,76 @@
+//! The common shapes of field values
+//! (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6>).
+
+/// The elements of a comma-separated list, trimmed, without the empty ones.
+/// A comma within a quoted string separates nothing.
+pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    let mut escaped = false;
+    list.split(move |&byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' => return !quoted,
+            _ => {}
+        }
+        false
+    })
+    .map(<[u8]>::trim_ascii)
+    .filter(|element| !element.is_empty())
+}
+
+/// The part of an element before its parameters.
+pub(crate) fn bare(element: &[u8]) -> &[u8] {
+    element
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
+}
+
+/// Whether this is a token: what names and options are made of
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2>).
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    let tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !text.is_empty() && text.iter().all(tchar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_split_at_their_own_commas() {
+        let table: [(&str, &[&str]); 6] = [
+            ("", &[]),
+            (" , ,", &[]),
+            ("a", &["a"]),
+            (" a ,b,\tc ", &["a", "b", "c"]),
+            (r#"a="1,2", b"#, &[r#"a="1,2""#, "b"]),
+            (r#"a="1\",2", b"#, &[r#"a="1\",2""#, "b"]),
+        ];
+        for (list, expected) in table {
+            let found: Vec<_> = elements(list.as_bytes()).collect();
+            let expected: Vec<_> = expected.iter().map(|text| text.as_bytes()).collect();
+            assert_eq!(found, expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_left_off() {
+        for (element, expected) in [("a", "a"), ("a;q=1", "a"), ("a ; b", "a"), (";", "")] {
+            assert_eq!(bare(element.as_bytes()), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn tokens_are_neither_empty_nor_spaced() {
+        for token in ["a", "X-Y_z", "!#$%&'*+-.^_`|~09"] {
+            assert!(is_token(token.as_bytes()), "{token}");
+        }
+        for other in ["", "a b", "a:b", "a\n", "\"a\"", "a;", "\u{e9}"] {
+            assert!(!is_token(other.as_bytes()), "{other}");
+        }
+    }
+}

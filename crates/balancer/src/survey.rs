@@ -1,0 +1,233 @@
+//! One pass over the fields of a request, for everything that a rule may ask.
+//!
+//! Heads are long and rules are many: each that looked for its own field would
+//! read all of them again.
+
+use crate::cookies;
+use crate::edits::Edits;
+use crate::head::RequestHead;
+use crate::lists::{bare, elements, is_token};
+use crate::names::{Known, Name};
+use crate::policy::{AffinityKey, Policy};
+
+/// Our pseudonym in `Via` and `CDN-Loop`.
+pub(crate) const PSEUDONYM: &str = "edgelb";
+
+/// What the fields of a request say.
+#[derive(Debug, Default)]
+pub(crate) struct Survey<'a> {
+    /// How many `Host` fields there are.
+    pub(crate) hosts: usize,
+    /// The last of them.
+    pub(crate) host: Option<&'a [u8]>,
+    /// The last value of the platform's field for the client's address.
+    pub(crate) platform: Option<&'a [u8]>,
+    /// Whether there is an `X-Forwarded-For`.
+    pub(crate) forwarded_for: bool,
+    /// The last value of `X-Forwarded-Host`.
+    pub(crate) forwarded_host: Option<&'a [u8]>,
+    /// The last value of `X-Forwarded-Proto`.
+    pub(crate) forwarded_proto: Option<&'a [u8]>,
+    /// Whether there is a `Forwarded`.
+    pub(crate) forwarded: bool,
+    /// Whether `Connection` and `Upgrade` ask for a WebSocket.
+    pub(crate) upgrade: Upgrade,
+    /// Whether trailers are accepted.
+    pub(crate) trailers: bool,
+    /// Whether the request says itself that it may be repeated.
+    pub(crate) idempotency_key: bool,
+    /// The last credentials.
+    pub(crate) authorization: Option<&'a [u8]>,
+    /// The first session cookie.
+    pub(crate) session: Option<&'a [u8]>,
+    /// The field or cookie that clients are hashed by.
+    pub(crate) affinity: Option<&'a [u8]>,
+    /// Hops in `Via`.
+    pub(crate) via: usize,
+    /// Hops in `Via` that are ours.
+    pub(crate) own_via: usize,
+    /// Whether our name is in `CDN-Loop`.
+    pub(crate) looped: bool,
+    /// Takes out what no backend is to see, whatever becomes of the request.
+    pub(crate) removals: Removals,
+}
+
+/// What is visible of a WebSocket handshake
+/// (<https://www.rfc-editor.org/rfc/rfc6455#section-4.1>).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Upgrade {
+    get: bool,
+    connection: bool,
+    websocket: bool,
+    key: bool,
+}
+
+impl Upgrade {
+    /// Whether it is one.
+    pub(crate) const fn is_asked(self) -> bool {
+        self.get && self.connection && self.websocket
+    }
+
+    /// Whether it was one before a runtime that cannot carry it hid the fields
+    /// that say so.
+    pub(crate) const fn is_lost(self) -> bool {
+        self.get && self.key && !self.is_asked()
+    }
+}
+
+impl<'a> Survey<'a> {
+    /// Reads the fields of a request. From a trusted peer some are kept that a
+    /// client could otherwise invent.
+    pub(crate) fn of(head: &RequestHead<'a>, policy: &Policy, trusted: bool) -> Self {
+        let mut survey = Self::default();
+        survey.upgrade.get = head.method == "GET";
+        for (name, value) in head.fields.iter() {
+            survey.configured(name, value, policy);
+            match Name::of(name) {
+                Name::Known(known) => survey.known(known, name, value, policy, trusted),
+                Name::LookAlike | Name::Internal => survey.removals.edits.remove(name),
+                Name::ForwardedExtension if !trusted => survey.removals.edits.remove(name),
+                Name::ForwardedExtension | Name::Other => {}
+            }
+        }
+        survey
+    }
+
+    /// The fields that the configuration names.
+    fn configured(&mut self, name: &str, value: &'a [u8], policy: &Policy) {
+        if let Some(platform) = &policy.client_ip_header
+            && is_like(name, platform)
+        {
+            self.removals.edits.remove(name);
+            if name.eq_ignore_ascii_case(platform) {
+                self.platform = Some(value);
+            }
+        }
+        if let AffinityKey::Header(header) = &policy.affinity_key
+            && self.affinity.is_none()
+            && name.eq_ignore_ascii_case(header)
+        {
+            self.affinity = Some(value);
+        }
+    }
+
+    fn known(&mut self, known: Known, name: &str, value: &'a [u8], policy: &Policy, trusted: bool) {
+        if known.is_hop_by_hop() {
+            self.removals.hop_by_hop(known, name, value);
+        }
+        match known {
+            Known::Authorization => self.authorization = Some(value),
+            Known::CdnLoop => {
+                self.looped |=
+                    elements(value).any(|id| bare(id).eq_ignore_ascii_case(PSEUDONYM.as_bytes()));
+            }
+            Known::Connection => {
+                self.upgrade.connection |= has_option(value, "upgrade");
+            }
+            Known::Cookie => self.cookie(value, policy),
+            Known::Forwarded => self.forwarded = true,
+            Known::Host => {
+                self.hosts += 1;
+                self.host = Some(value);
+            }
+            Known::IdempotencyKey => self.idempotency_key = true,
+            Known::SecWebSocketKey => self.upgrade.key = true,
+            Known::Te => {
+                self.trailers |=
+                    elements(value).any(|coding| bare(coding).eq_ignore_ascii_case(b"trailers"));
+            }
+            Known::Upgrade => self.upgrade.websocket |= has_option(value, "websocket"),
+            Known::Via => {
+                for hop in elements(value) {
+                    self.via += 1;
+                    self.own_via += usize::from(is_ours(hop));
+                }
+            }
+            Known::XForwardedFor => self.forwarded_for = true,
+            Known::XForwardedHost => self.forwarded_host = Some(value),
+            Known::XForwardedProto => self.forwarded_proto = Some(value),
+            Known::XRealIp if !trusted => self.removals.edits.remove(name),
+            Known::CacheControl
+            | Known::CdnCacheControl
+            | Known::ContentLength
+            | Known::KeepAlive
+            | Known::ProxyAuthenticate
+            | Known::ProxyAuthenticationInfo
+            | Known::ProxyAuthorization
+            | Known::ProxyConnection
+            | Known::RetryAfter
+            | Known::SurrogateControl
+            | Known::TransferEncoding
+            | Known::XRealIp => {}
+        }
+    }
+
+    fn cookie(&mut self, value: &'a [u8], policy: &Policy) {
+        if self.session.is_none() {
+            self.session = cookies::value(value, &policy.session_cookie_name);
+        }
+        if let AffinityKey::Cookie(name) = &policy.affinity_key
+            && self.affinity.is_none()
+        {
+            self.affinity = cookies::value(value, name);
+        }
+    }
+}
+
+/// Takes out the fields that belong to one connection, in either direction
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1>).
+#[derive(Debug, Default)]
+pub(crate) struct Removals {
+    pub(crate) edits: Edits,
+    /// One bit for each known field already taken out.
+    done: u32,
+}
+
+impl Removals {
+    /// Takes out a hop-by-hop field; of `Connection` also what it names, except
+    /// what no connection option may be.
+    pub(crate) fn hop_by_hop(&mut self, known: Known, name: &str, value: &[u8]) {
+        let bit = 1 << known as u32;
+        if self.done & bit == 0 {
+            self.done |= bit;
+            self.edits.remove(name);
+        }
+        if known != Known::Connection {
+            return;
+        }
+        for option in elements(value).filter(|option| is_token(option)) {
+            let Ok(name) = str::from_utf8(option) else {
+                continue;
+            };
+            let stays = name.eq_ignore_ascii_case("close")
+                || matches!(Name::of(name), Name::Known(known)
+                    if known.is_hop_by_hop() || known.is_end_to_end_always());
+            if !stays {
+                self.edits.remove(name);
+            }
+        }
+    }
+}
+
+/// Whether a list names a protocol or option, whatever its version.
+fn has_option(list: &[u8], option: &str) -> bool {
+    elements(list).any(|element| element.eq_ignore_ascii_case(option.as_bytes()))
+}
+
+/// Whether a hop in `Via` is one of ours: `[name/]version pseudonym [comment]`
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3>).
+fn is_ours(hop: &[u8]) -> bool {
+    hop.split(u8::is_ascii_whitespace)
+        .filter(|part| !part.is_empty())
+        .nth(1)
+        .is_some_and(|received_by| received_by.eq_ignore_ascii_case(PSEUDONYM.as_bytes()))
+}
+
+/// Whether two names are the same to those who take `_` for `-`.
+fn is_like(name: &str, other: &str) -> bool {
+    let fold = |byte: u8| match byte {
+        b'_' => b'-',
+        _ => byte.to_ascii_lowercase(),
+    };
+    name.len() == other.len() && name.bytes().map(fold).eq(other.bytes().map(fold))
+}

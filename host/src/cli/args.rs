@@ -1,0 +1,105 @@
+//! Commands and their flags.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// A load balancer decided inside a WebAssembly component.
+///
+/// Without a command: `serve` if the environment has backends
+/// (BACKEND_<NAME>=host), else `demo`.
+#[derive(Debug, Parser)]
+#[command(version, name = "edgelb")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Balance the traffic of one address over the backends of the environment
+    Serve(ServeArgs),
+    /// Run three backends of different temper and balance over them
+    Demo(DemoArgs),
+    /// Show the effective configuration, or every error in it
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Parser)]
+pub(super) struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(super) listen: SocketAddr,
+    /// How the component is driven
+    #[arg(long, value_enum, default_value_t = DoorArg::Exchange)]
+    pub(super) door: DoorArg,
+    /// Component to run instead of the embedded one; with `--door wasi-http`
+    /// any that exports `wasi:http/handler@0.3`
+    #[arg(long, value_name = "FILE")]
+    pub(super) component: Option<PathBuf>,
+    /// File of NAME=value lines; the process's own environment comes first
+    #[arg(long, value_name = "FILE")]
+    pub(super) env_file: Option<PathBuf>,
+    /// Certificates (PEM) to trust for https backends, beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(super) upstream_ca: Option<PathBuf>,
+    /// Threads, each with an event loop of its own; default one a core
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// Where each request leaves a line: a file, `-` for stdout, or `off`
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(super) access_log: String,
+    /// How those lines look
+    #[arg(long, value_enum, default_value_t = LogFormatArg::Text)]
+    pub(super) log_format: LogFormatArg,
+    /// Seconds that requests under way may take after SIGTERM or SIGINT
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(super) drain_timeout: u64,
+}
+
+#[derive(Debug, Parser)]
+pub(super) struct DemoArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(super) listen: SocketAddr,
+}
+
+#[derive(Debug, Parser)]
+pub(super) struct CheckArgs {
+    /// Policy component to ask instead of the embedded one
+    #[arg(long, value_name = "FILE")]
+    pub(super) component: Option<PathBuf>,
+    /// File of NAME=value lines; the process's own environment comes first
+    #[arg(long, value_name = "FILE")]
+    pub(super) env_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DoorArg {
+    /// The component decides, the host does the I/O: `edgelb:balancer/exchange`
+    Exchange,
+    /// The component does its own I/O: `wasi:http/handler@0.3`
+    WasiHttp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormatArg {
+    /// time client "method host target" status bytes milliseconds backend attempts
+    Text,
+    /// One object a line
+    Json,
+}
+
+impl Default for ServeArgs {
+    fn default() -> Self {
+        Self::parse_from(["serve"])
+    }
+}
+
+impl Default for DemoArgs {
+    fn default() -> Self {
+        Self::parse_from(["demo"])
+    }
+}

@@ -1,0 +1,104 @@
+//! One client connection.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use super::access_log::{AccessLog, Line};
+use super::interim::{ClientIo, Interim};
+use super::tunnel;
+use crate::body::Body;
+use crate::edge::Edge;
+use crate::exchange::{Client, InterimSink};
+
+/// How long a client may take to send a head, and how long its connection may
+/// lie idle before one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// What the connections of a thread share.
+pub(super) struct Context {
+    pub(super) edge: Arc<Edge>,
+    pub(super) access_log: Option<AccessLog>,
+    pub(super) stopped: watch::Receiver<bool>,
+    /// Held by whatever shutdown waits for.
+    pub(super) busy: mpsc::Sender<()>,
+}
+
+/// Serves a connection until it closes.
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>) {
+    let _ = stream.set_nodelay(true);
+    let interim = Interim::new();
+    let sink = interim.sink();
+    let io = TokioIo::new(ClientIo::new(stream, interim));
+    let mut stopped = context.stopped.clone();
+    let service = service_fn(move |request| {
+        let context = Arc::clone(&context);
+        let sink = Arc::clone(&sink);
+        async move { Ok::<_, Infallible>(respond(request, peer, sink, &context).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    // How a connection ends is the client's business; malformed heads were answered.
+    tokio::select! {
+        biased;
+        _ = connection.as_mut() => return,
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}
+
+async fn respond(
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    sink: InterimSink,
+    context: &Arc<Context>,
+) -> Response<Body> {
+    let line = context
+        .access_log
+        .as_ref()
+        .map(|log| Line::begin(log, &request, peer));
+    let upgrade = request
+        .headers()
+        .contains_key(http::header::UPGRADE)
+        .then(|| hyper::upgrade::on(&mut request));
+    let client = Client {
+        peer: Some(peer.ip()),
+        // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
+        interim: (request.version() >= Version::HTTP_11).then_some(sink),
+    };
+    let answer = context.edge.answer(request.map(Body::from), client).await;
+    let backend = answer.backend;
+    let attempts = answer.attempts;
+    let mut response = answer.response;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let (parts, body) = response.into_parts();
+        if let (Ok(backend), Some(client)) = (body.into_tunnel(), upgrade) {
+            let idle = context.edge.timeouts().idle;
+            let busy = context.busy.clone();
+            tokio::spawn(async move {
+                tunnel::join(client, backend, idle).await;
+                drop(busy);
+            });
+        }
+        response = Response::from_parts(parts, Body::empty());
+    }
+    match line {
+        Some(line) => line.finish(response, backend, attempts, context),
+        None => response,
+    }
+}

@@ -1,0 +1,171 @@
+//! Interim responses towards the client (RFC 9110 section 15.2).
+//!
+//! "A proxy MUST forward 1xx responses": hyper's server writes none but 100,
+//! so they are slipped into the connection below it. Between the request head
+//! read and the final head written hyper has nothing to write: that is where
+//! they go, and only there.
+
+use std::io;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use http::{HeaderMap, StatusCode};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::exchange::InterimSink;
+
+/// Interim responses waiting for a connection.
+#[derive(Default)]
+pub(super) struct Interim(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    bytes: Vec<u8>,
+    /// hyper has handed over bytes it has not flushed: a response is unfinished.
+    unfinished: bool,
+    waker: Option<Waker>,
+}
+
+impl Interim {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Takes interim responses for the connection.
+    pub(super) fn sink(self: &Arc<Self>) -> InterimSink {
+        let this = Arc::clone(self);
+        Arc::new(move |status, headers| this.push(status, headers))
+    }
+
+    fn push(&self, status: StatusCode, headers: &HeaderMap) {
+        // 100 answers an expectation on each hop for itself; 101 is final here.
+        if matches!(
+            status,
+            StatusCode::CONTINUE | StatusCode::SWITCHING_PROTOCOLS
+        ) {
+            return;
+        }
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.unfinished {
+            // A pipelining client that does not read: it can do without the hint.
+            return;
+        }
+        let reason = status.canonical_reason().unwrap_or("Interim");
+        let head = format!("HTTP/1.1 {} {reason}\r\n", status.as_str());
+        queue.bytes.extend_from_slice(head.as_bytes());
+        for (name, value) in headers {
+            if matches!(
+                name.as_str(),
+                "connection" | "keep-alive" | "transfer-encoding" | "upgrade" | "content-length"
+            ) {
+                continue;
+            }
+            queue.bytes.extend_from_slice(name.as_str().as_bytes());
+            queue.bytes.extend_from_slice(b": ");
+            queue.bytes.extend_from_slice(value.as_bytes());
+            queue.bytes.extend_from_slice(b"\r\n");
+        }
+        queue.bytes.extend_from_slice(b"\r\n");
+        if let Some(waker) = queue.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The client's connection, as hyper sees it.
+pub(super) struct ClientIo {
+    stream: TcpStream,
+    interim: Arc<Interim>,
+}
+
+impl ClientIo {
+    pub(super) fn new(stream: TcpStream, interim: Arc<Interim>) -> Self {
+        Self { stream, interim }
+    }
+
+    /// Writes what waits, unless hyper is in the middle of a response.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut queue = self
+            .interim
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while !queue.bytes.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &queue.bytes))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            queue.bytes.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn set_unfinished(&self, unfinished: bool, waker: Option<&Waker>) {
+        let mut queue = self
+            .interim
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.unfinished = unfinished;
+        if let Some(waker) = waker {
+            match &mut queue.waker {
+                Some(current) => current.clone_from(waker),
+                empty => *empty = Some(waker.clone()),
+            }
+        }
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.poll_interim(cx))?;
+        this.set_unfinished(true, None);
+        Pin::new(&mut this.stream).poll_write(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        ready!(this.poll_interim(cx))?;
+        this.set_unfinished(true, None);
+        Pin::new(&mut this.stream).poll_write_vectored(cx, slices)
+    }
+
+    /// hyper comes here whenever it was woken and has nothing left to write.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_interim(cx))?;
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.set_unfinished(false, Some(cx.waker()));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,180 @@
+//! An edge on a socket: one thread a core, one event loop and one isolate each.
+
+mod access_log;
+mod connection;
+mod interim;
+mod redact;
+mod tunnel;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::edge::Edge;
+pub use access_log::{AccessLog, LogFormat, LogWriter};
+use connection::Context;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Threads, each with an event loop, an isolate and connections of its
+    /// own; default one a core.
+    pub threads: NonZeroUsize,
+    /// Where each request leaves a line; default nowhere.
+    pub access_log: Option<AccessLog>,
+    /// How long requests under way may take once shutdown began; default 30 s.
+    pub drain: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            access_log: None,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A bound listener, not yet accepting.
+#[derive(Debug)]
+pub struct Server {
+    listener: StdListener,
+}
+
+impl Server {
+    /// Binds; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        // A restart must not wait for the connections of the one before.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            listener: socket.into(),
+        })
+    }
+
+    /// The address it is bound to.
+    ///
+    /// # Errors
+    /// The operating system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `shutdown` is ready, then lets requests under way end.
+    /// Blocks; `shutdown` is polled on a tokio runtime of this thread.
+    ///
+    /// # Errors
+    /// A thread or its event loop does not start, or the component does not.
+    pub fn run(
+        self,
+        edge: Edge,
+        options: &ServeOptions,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let mut edge = Some(edge);
+        let mut workers = Vec::new();
+        for left in (0..options.threads.get()).rev() {
+            // The last thread takes the edge itself, the others its likes.
+            let isolate = match (left, edge.take()) {
+                (0, Some(edge)) => edge,
+                (_, Some(original)) => {
+                    let another = original.another().map_err(io::Error::other)?;
+                    edge = Some(original);
+                    another
+                }
+                (_, None) => break,
+            };
+            let worker = Worker {
+                listener: self.listener.try_clone()?,
+                edge: Arc::new(isolate),
+                access_log: options.access_log.clone(),
+                drain: options.drain,
+                stopped: stopped.clone(),
+            };
+            let thread = thread::Builder::new()
+                .name("edgelb-worker".to_owned())
+                .spawn(move || event_loop()?.block_on(worker.run()))?;
+            workers.push(thread);
+        }
+        // The listener closes when the last thread stops accepting.
+        drop(self.listener);
+        event_loop()?.block_on(shutdown);
+        stop.send_replace(true);
+        for worker in workers {
+            worker
+                .join()
+                .map_err(|_| io::Error::other("a worker thread panicked"))??;
+        }
+        Ok(())
+    }
+}
+
+fn event_loop() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// One thread's share.
+struct Worker {
+    listener: StdListener,
+    edge: Arc<Edge>,
+    access_log: Option<AccessLog>,
+    drain: Duration,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Worker {
+    async fn run(self) -> io::Result<()> {
+        // All threads accept from one queue: whoever is free takes the next
+        // connection, and a thread held up by its guest leaves none waiting.
+        let listener = TcpListener::from_std(self.listener)?;
+        // Each connection and tunnel holds a clone: when all are gone, all is done.
+        let (busy, mut idle) = mpsc::channel::<()>(1);
+        let context = Arc::new(Context {
+            edge: self.edge,
+            access_log: self.access_log,
+            stopped: self.stopped.clone(),
+            busy,
+        });
+        let mut stopped = self.stopped;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        tokio::spawn(connection::serve(stream, peer, Arc::clone(&context)));
+                    }
+                    // Out of descriptors, say: accepting again at once would spin.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                },
+                _ = stopped.wait_for(|stopped| *stopped) => break,
+            }
+        }
+        drop((listener, context));
+        let _ = tokio::time::timeout(self.drain, idle.recv()).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! The interface's types to the core's and back, losing nothing.
+
+use std::time::Duration;
+
+use edgelb_balancer as core;
+use edgelb_config::Setting;
+
+use crate::bindings::exports::edgelb::balancer::exchange as wit;
+
+/// Views a request head without copying it.
+pub(crate) fn request_head(head: &wit::RequestHead) -> core::RequestHead<'_> {
+    core::RequestHead {
+        method: &head.method,
+        scheme: head.scheme.into(),
+        authority: &head.authority,
+        target: &head.target,
+        peer: &head.peer,
+        body: head.body.into(),
+        fields: core::Fields::new(&head.fields),
+    }
+}
+
+/// Views an outcome without copying it.
+pub(crate) fn outcome(outcome: &wit::Outcome) -> core::Outcome<'_> {
+    match outcome {
+        wit::Outcome::Head(arrival) => core::Outcome::Head(core::Arrival {
+            head: core::ResponseHead {
+                status: arrival.head.status,
+                body: arrival.head.body.into(),
+                fields: core::Fields::new(&arrival.head.fields),
+            },
+            replayable: arrival.replayable,
+        }),
+        wit::Outcome::Failed(failure) => core::Outcome::Failed(core::Failure {
+            cause: failure.cause.into(),
+            delivery: failure.delivery.into(),
+            replayable: failure.replayable,
+        }),
+    }
+}
+
+/// What the ledger has to say since it was last asked.
+pub(crate) fn effects(ledger: &mut core::Ledger) -> wit::Effects {
+    wit::Effects {
+        changed: ledger.take_changed(),
+        unsettled: ledger.is_unsettled(),
+        events: ledger.take_events().into_iter().map(Into::into).collect(),
+    }
+}
+
+/// The effective configuration.
+pub(crate) fn configuration(
+    policy: &core::Policy,
+    settings: &[Setting],
+) -> wit::EffectiveConfiguration {
+    wit::EffectiveConfiguration {
+        backends: policy.backends.iter().map(Into::into).collect(),
+        connect_timeout: millis(policy.connect_timeout),
+        first_byte_timeout: millis(policy.first_byte_timeout),
+        idle_timeout: millis(policy.idle_timeout),
+        settings: settings.iter().map(Into::into).collect(),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Backends are counted by `u32` in the interface; no environment holds more.
+fn index(backend: usize) -> u32 {
+    u32::try_from(backend).unwrap_or(u32::MAX)
+}
+
+impl From<core::Attempt> for wit::Attempt {
+    fn from(attempt: core::Attempt) -> Self {
+        Self {
+            backend: index(attempt.backend),
+            edits: attempt.edits.into_bytes(),
+            keep: attempt.keep,
+            tunnel: attempt.tunnel,
+        }
+    }
+}
+
+impl From<core::LocalReply> for wit::Reply {
+    fn from(reply: core::LocalReply) -> Self {
+        Self {
+            status: reply.status,
+            fields: reply.fields.into_bytes(),
+            body: reply.body,
+        }
+    }
+}
+
+impl From<core::Tail> for wit::Tail {
+    fn from(tail: core::Tail) -> Self {
+        Self {
+            backend: index(tail.backend),
+            began: tail.began.as_millis(),
+        }
+    }
+}
+
+impl From<wit::Tail> for core::Tail {
+    fn from(tail: wit::Tail) -> Self {
+        Self {
+            backend: usize::try_from(tail.backend).unwrap_or(usize::MAX),
+            began: core::Timestamp::from_millis(tail.began),
+        }
+    }
+}
+
+impl From<core::Event> for wit::Event {
+    fn from(event: core::Event) -> Self {
+        match event {
+            core::Event::Ejected { backend, until } => Self::Ejected(wit::Ejection {
+                backend: index(backend),
+                until: until.as_millis(),
+            }),
+            core::Event::Trial { backend } => Self::Trial(index(backend)),
+            core::Event::Recovered { backend } => Self::Recovered(index(backend)),
+        }
+    }
+}
+
+impl From<&core::Backend> for wit::Backend {
+    fn from(backend: &core::Backend) -> Self {
+        Self {
+            name: backend.name.clone(),
+            scheme: backend.origin.scheme.into(),
+            authority: backend.origin.authority.clone(),
+            weight: backend.weight.as_u16().into(),
+            drain: backend.drain,
+        }
+    }
+}
+
+impl From<&Setting> for wit::Setting {
+    fn from(setting: &Setting) -> Self {
+        Self {
+            name: setting.name.clone(),
+            value: setting.value.clone(),
+            default: setting.default,
+        }
+    }
+}
+
+impl From<wit::BodySize> for core::BodySize {
+    fn from(size: wit::BodySize) -> Self {
+        match size {
+            wit::BodySize::None => Self::None,
+            wit::BodySize::Unknown => Self::Unknown,
+            wit::BodySize::Known(bytes) => Self::Known(bytes),
+        }
+    }
+}
+
+/// Enumerations that are the same on both sides.
+macro_rules! same {
+    ($($from:ty => $to:ty { $($case:ident),+ $(,)? })+) => {
+        $(
+            impl From<$from> for $to {
+                fn from(value: $from) -> Self {
+                    match value {
+                        $(<$from>::$case => Self::$case,)+
+                    }
+                }
+            }
+        )+
+    };
+}
+
+same! {
+    wit::Scheme => core::Scheme { Http, Https }
+    core::Scheme => wit::Scheme { Http, Https }
+    wit::Delivery => core::Delivery { NotSent, MaybeSent }
+    wit::BodyEnd => core::BodyEnd { Broken, Abandoned }
+    wit::Cause => core::Cause {
+        DnsTimeout,
+        DnsError,
+        DestinationNotFound,
+        DestinationUnavailable,
+        DestinationIpProhibited,
+        DestinationIpUnroutable,
+        ConnectionRefused,
+        ConnectionTerminated,
+        ConnectionTimeout,
+        ConnectionReadTimeout,
+        ConnectionWriteTimeout,
+        ConnectionLimitReached,
+        TlsProtocolError,
+        TlsCertificateError,
+        TlsAlertReceived,
+        HttpRequestDenied,
+        HttpResponseIncomplete,
+        HttpResponseHeaderSectionSize,
+        HttpResponseTimeout,
+        HttpUpgradeFailed,
+        HttpProtocolError,
+        LoopDetected,
+        ConfigurationError,
+        InternalError,
+    }
+}

@@ -1,0 +1,228 @@
+//! What an instance holds: configuration, ledger and exchanges under way.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+
+use edgelb_balancer::{Balancer, Ledger, LocalReply, Seed, Step, Timestamp};
+use edgelb_config::{Config, Setting};
+
+use crate::bindings::exports::edgelb::balancer::exchange as wit;
+use crate::convert;
+use crate::exchanges::Exchanges;
+
+/// Runs a call on the instance's state, which the first call makes from the
+/// environment.
+pub(crate) fn with<R>(call: impl FnOnce(&mut State) -> R) -> R {
+    thread_local! {
+        static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
+    }
+    STATE
+        .with_borrow_mut(|state| call(state.get_or_insert_with(|| State::new(std::env::vars_os()))))
+}
+
+/// An instance: configured, or able to say why it is not.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Every error of the configuration.
+    Misconfigured(Vec<String>),
+    /// Ready to balance.
+    Ready(Box<Ready>),
+}
+
+/// A configured instance.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    balancer: Balancer,
+    settings: Vec<Setting>,
+    ledger: Ledger,
+    exchanges: Exchanges,
+}
+
+impl State {
+    fn new(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        match configure(environment) {
+            Ok(ready) => Self::Ready(Box::new(ready)),
+            Err(errors) => Self::Misconfigured(errors),
+        }
+    }
+
+    /// See `exchange.configuration`.
+    pub(crate) fn configuration(&self) -> Result<wit::EffectiveConfiguration, Vec<String>> {
+        match self {
+            Self::Ready(ready) => Ok(convert::configuration(
+                ready.balancer.policy(),
+                &ready.settings,
+            )),
+            Self::Misconfigured(errors) => Err(errors.clone()),
+        }
+    }
+
+    /// See `exchange.begin`.
+    pub(crate) fn begin(&mut self, head: &wit::RequestHead, now: u64, seed: u64) -> wit::Step {
+        match self {
+            Self::Ready(ready) => ready.begin(head, Timestamp::from_millis(now), Seed(seed)),
+            Self::Misconfigured(_) => misconfigured(),
+        }
+    }
+
+    /// See `exchange.settle`.
+    pub(crate) fn settle(&mut self, exchange: u64, outcome: &wit::Outcome, now: u64) -> wit::Step {
+        match self {
+            Self::Ready(ready) => ready.settle(exchange, outcome, Timestamp::from_millis(now)),
+            Self::Misconfigured(_) => misconfigured(),
+        }
+    }
+
+    /// See `exchange.abandon`.
+    pub(crate) fn abandon(&mut self, exchange: u64, now: u64) -> wit::Effects {
+        self.on_ledger(|ready| {
+            if let Some(in_flight) = ready.exchanges.remove(exchange) {
+                in_flight.abandon(&mut ready.ledger, Timestamp::from_millis(now));
+            }
+        })
+    }
+
+    /// See `exchange.finish`.
+    pub(crate) fn finish(&mut self, tail: wit::Tail, end: wit::BodyEnd, now: u64) -> wit::Effects {
+        self.on_ledger(|ready| {
+            let now = Timestamp::from_millis(now);
+            ready
+                .balancer
+                .finish(tail.into(), end.into(), &mut ready.ledger, now);
+        })
+    }
+
+    /// See `exchange.ledger`.
+    pub(crate) fn ledger(&self) -> Vec<u8> {
+        match self {
+            Self::Ready(ready) => ready.ledger.encode(),
+            Self::Misconfigured(_) => Vec::new(),
+        }
+    }
+
+    /// See `exchange.merge`.
+    pub(crate) fn merge(&mut self, ledger: &[u8]) -> bool {
+        match self {
+            Self::Ready(ready) => {
+                ready.ledger.merge(ledger);
+                ready.ledger.is_unsettled()
+            }
+            Self::Misconfigured(_) => false,
+        }
+    }
+
+    fn on_ledger(&mut self, call: impl FnOnce(&mut Ready)) -> wit::Effects {
+        match self {
+            Self::Ready(ready) => {
+                call(ready);
+                convert::effects(&mut ready.ledger)
+            }
+            Self::Misconfigured(_) => no_effects(),
+        }
+    }
+}
+
+impl Ready {
+    fn begin(&mut self, head: &wit::RequestHead, now: Timestamp, seed: Seed) -> wit::Step {
+        for _ in 0..2 {
+            if let Some(forgotten) = self.exchanges.sweep(now) {
+                forgotten.abandon(&mut self.ledger, now);
+            }
+        }
+        let head = convert::request_head(head);
+        let step = self.balancer.begin(&head, &mut self.ledger, now, seed);
+        let exchange = self.exchanges.issue();
+        self.step(exchange, step)
+    }
+
+    fn settle(&mut self, exchange: u64, outcome: &wit::Outcome, now: Timestamp) -> wit::Step {
+        let outcome = convert::outcome(outcome);
+        let step = match self.exchanges.remove(exchange) {
+            Some(in_flight) => in_flight.settle(outcome, &mut self.ledger, now),
+            None => self.balancer.settle_unknown(outcome, now),
+        };
+        self.step(exchange, step)
+    }
+
+    fn step(&mut self, exchange: u64, step: Step) -> wit::Step {
+        let turn = match step {
+            Step::Send { attempt, then } => {
+                self.exchanges.insert(exchange, then);
+                wit::Turn::Send(attempt.into())
+            }
+            Step::Forward { edits, tail } => wit::Turn::Forward(wit::Forward {
+                edits: edits.into_bytes(),
+                tail: tail.into(),
+            }),
+            Step::Reply(reply) => wit::Turn::Reply(reply.into()),
+        };
+        wit::Step {
+            exchange,
+            turn,
+            effects: convert::effects(&mut self.ledger),
+        }
+    }
+}
+
+/// Reads the variables, collecting every error.
+fn configure(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Ready, Vec<String>> {
+    let mut variables = Vec::new();
+    let mut errors = Vec::new();
+    for (name, value) in environment {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => variables.push((name, value)),
+            (Ok(name), Err(value)) => {
+                errors.push(format!("{name}: `{}` is not Unicode", value.display()));
+            }
+            (Err(name), _) => {
+                errors.push(format!("{}: the name is not Unicode", name.display()));
+            }
+        }
+    }
+    let config = edgelb_config::from_env(variables);
+    if let Err(faulty) = &config {
+        errors.extend(faulty.iter().map(ToString::to_string));
+    }
+    let Config { policy, settings } = match config {
+        Ok(config) if errors.is_empty() => config,
+        Ok(_) | Err(_) => return Err(errors),
+    };
+    let ledger = Ledger::new(&policy);
+    let balancer = Balancer::new(policy).map_err(|error| vec![error.to_string()])?;
+    Ok(Ready {
+        balancer,
+        settings,
+        ledger,
+        exchanges: Exchanges::default(),
+    })
+}
+
+/// What every request gets while the configuration is invalid. It names no
+/// variable and no value: the client is not whom they concern.
+fn misconfigured() -> wit::Step {
+    let mut reply = LocalReply {
+        status: 500,
+        fields: edgelb_balancer::FieldLines::new(),
+        body: b"The load balancer is misconfigured; its log says how.\n".to_vec(),
+    };
+    reply
+        .fields
+        .push("content-type", "text/plain; charset=utf-8");
+    reply.fields.push("cache-control", "no-store");
+    wit::Step {
+        // Names none: no call follows a reply.
+        exchange: u64::MAX,
+        turn: wit::Turn::Reply(reply.into()),
+        effects: no_effects(),
+    }
+}
+
+fn no_effects() -> wit::Effects {
+    wit::Effects {
+        changed: false,
+        unsettled: false,
+        events: Vec::new(),
+    }
+}

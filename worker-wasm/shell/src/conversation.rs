@@ -1,0 +1,72 @@
+//! One exchange with the policy, from the request to the response.
+
+use std::mem;
+
+use wasip3::http::types::{Request, Response};
+use wasip3::random::insecure::get_insecure_random_u64;
+
+use crate::bindings::edgelb::balancer::exchange::{
+    self, Arrival, ExchangeId, Failure, Outcome, Step, Turn,
+};
+use crate::incoming::Incoming;
+use crate::settings::Settings;
+use crate::{attempt, clock, response};
+
+/// Answers a request as the policy says.
+pub(crate) async fn hold(request: Request) -> Response {
+    let settings = Settings::shared();
+    let mut incoming = Incoming::new(request, settings.peer_field.as_deref());
+    let mut arrived = None;
+    let mut step = exchange::begin(&incoming.head(), clock::now(), get_insecure_random_u64());
+    loop {
+        match step.turn {
+            Turn::Send(attempt) => {
+                let under_way = UnderWay(step.exchange);
+                // The response of an attempt before is not wanted any more.
+                arrived = None;
+                if incoming.keep_body(attempt.keep).await.is_err() {
+                    return response::empty(400);
+                }
+                let result = attempt::send(&settings, &mut incoming, &attempt).await;
+                let replayable = incoming.is_replayable();
+                step = match result {
+                    Ok(arrival) => {
+                        let head = arrival.head(incoming.is_head());
+                        arrived = Some(arrival);
+                        under_way.settle(&Outcome::Head(Arrival { head, replayable }))
+                    }
+                    Err((cause, delivery)) => under_way.settle(&Outcome::Failed(Failure {
+                        cause,
+                        delivery,
+                        replayable,
+                    })),
+                };
+            }
+            Turn::Forward(forward) => {
+                return match arrived {
+                    Some(arrival) => response::forward(arrival, &forward),
+                    None => response::empty(502),
+                };
+            }
+            Turn::Reply(reply) => return response::reply(reply, incoming.is_head()),
+        }
+    }
+}
+
+/// An attempt under way. If the runtime cancels the exchange, because the client
+/// went away, it is dropped and nobody is blamed.
+struct UnderWay(ExchangeId);
+
+impl UnderWay {
+    fn settle(self, outcome: &Outcome) -> Step {
+        let exchange = self.0;
+        mem::forget(self);
+        exchange::settle(exchange, outcome, clock::now())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        exchange::abandon(self.0, clock::now());
+    }
+}

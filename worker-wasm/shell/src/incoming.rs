@@ -1,0 +1,268 @@
+//! The client's request: its head, and its body until an attempt takes it.
+
+use wasip3::http::types::{ErrorCode, Fields, Method, Request, Scheme, Trailers};
+use wasip3::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn_local};
+use wasip3::{wit_future, wit_stream};
+
+use crate::bindings::edgelb::balancer::exchange;
+use crate::fields::{self, FieldList};
+use crate::response::accepted;
+
+/// What follows a body.
+pub(crate) type TrailersFuture = FutureReader<Result<Option<Trailers>, ErrorCode>>;
+
+/// A request as it arrived.
+pub(crate) struct Incoming {
+    /// The method.
+    pub(crate) method: Method,
+    /// Path and query.
+    pub(crate) target: String,
+    /// All fields, but for the one that tells the peer.
+    pub(crate) fields: FieldList,
+    scheme: exchange::Scheme,
+    authority: String,
+    peer: String,
+    size: exchange::BodySize,
+    body: Body,
+}
+
+/// Where the body is.
+enum Body {
+    /// Nobody has read of it.
+    Unread(Request),
+    /// Read, and kept for any number of attempts.
+    Kept {
+        content: Vec<u8>,
+        trailers: Option<FieldList>,
+    },
+    /// Handed to an attempt.
+    Gone,
+}
+
+impl Incoming {
+    /// Reads the head. The peer is the last value of `peer_field`, which is
+    /// taken out.
+    pub(crate) fn new(request: Request, peer_field: Option<&str>) -> Self {
+        let mut fields = request.get_headers().copy_all();
+        let mut peer = String::new();
+        if let Some(name) = peer_field {
+            if let Some(value) = fields::values(&fields, name).next_back() {
+                peer = String::from_utf8_lossy(value).trim().to_owned();
+            }
+            fields::remove(&mut fields, name.as_bytes());
+        }
+        let method = request.get_method();
+        Self {
+            target: request
+                .get_path_with_query()
+                .unwrap_or_else(|| "/".to_owned()),
+            scheme: match request.get_scheme() {
+                Some(Scheme::Https) => exchange::Scheme::Https,
+                Some(Scheme::Http | Scheme::Other(_)) | None => exchange::Scheme::Http,
+            },
+            authority: request
+                .get_authority()
+                .or_else(|| host(&fields))
+                .unwrap_or_default(),
+            peer,
+            size: body_size(&method, &fields),
+            method,
+            fields,
+            body: Body::Unread(request),
+        }
+    }
+
+    /// The head as the policy is shown it.
+    pub(crate) fn head(&self) -> exchange::RequestHead {
+        exchange::RequestHead {
+            method: method_name(&self.method).to_owned(),
+            scheme: self.scheme,
+            authority: self.authority.clone(),
+            target: self.target.clone(),
+            peer: self.peer.clone(),
+            body: self.size,
+            fields: fields::pack(&self.fields),
+        }
+    }
+
+    /// Whether the response has no content whatever its fields say.
+    pub(crate) fn is_head(&self) -> bool {
+        matches!(self.method, Method::Head)
+    }
+
+    /// Whether another attempt could send the body from its first byte.
+    pub(crate) fn is_replayable(&self) -> bool {
+        match self.body {
+            Body::Unread(_) | Body::Kept { .. } => true,
+            Body::Gone => matches!(self.size, exchange::BodySize::None),
+        }
+    }
+
+    /// Reads the body into memory if nobody has read of it and it is known to
+    /// have no more than `limit` bytes.
+    ///
+    /// # Errors
+    /// If it does not arrive whole.
+    pub(crate) async fn keep_body(&mut self, limit: u64) -> Result<(), ErrorCode> {
+        let exchange::BodySize::Known(length) = self.size else {
+            return Ok(());
+        };
+        if length > limit {
+            return Ok(());
+        }
+        match std::mem::replace(&mut self.body, Body::Gone) {
+            Body::Unread(request) => {
+                let (content, trailers) = Request::consume_body(request, accepted());
+                self.body = Body::Kept {
+                    content: read(content, length).await,
+                    trailers: trailers.await?.map(|trailers| trailers.copy_all()),
+                };
+            }
+            body @ (Body::Kept { .. } | Body::Gone) => self.body = body,
+        }
+        Ok(())
+    }
+
+    /// The body for an attempt: kept, or handed through and gone thereafter.
+    pub(crate) fn take_body(&mut self) -> (Option<StreamReader<u8>>, TrailersFuture) {
+        match std::mem::replace(&mut self.body, Body::Gone) {
+            Body::Unread(request) => {
+                let (content, trailers) = Request::consume_body(request, accepted());
+                (Some(content), trailers)
+            }
+            Body::Kept { content, trailers } => {
+                let copy = (stream(content.clone()), following(trailers.as_ref()));
+                self.body = Body::Kept { content, trailers };
+                (Some(copy.0), copy.1)
+            }
+            Body::Gone => (None, following(None)),
+        }
+    }
+}
+
+/// A stream of these bytes.
+pub(crate) fn stream(content: Vec<u8>) -> StreamReader<u8> {
+    let (mut writer, reader) = wit_stream::new();
+    spawn_local(async move {
+        // What is left when the reader goes away is of no use to anybody.
+        let _ = writer.write_all(content).await;
+    });
+    reader
+}
+
+/// The future of these trailers.
+pub(crate) fn following(trailers: Option<&FieldList>) -> TrailersFuture {
+    let (writer, reader) = wit_future::new(|| Ok(None));
+    if let Some(trailers) = trailers {
+        let trailers: Fields = fields::resource(trailers);
+        spawn_local(async move {
+            let _ = writer.write(Ok(Some(trailers))).await;
+        });
+    }
+    reader
+}
+
+/// Reads a body of a known length.
+async fn read(mut body: StreamReader<u8>, length: u64) -> Vec<u8> {
+    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    loop {
+        if content.len() == content.capacity() {
+            // The end is only seen by asking for more.
+            content.reserve(1);
+        }
+        let (result, read) = body.read(content).await;
+        content = read;
+        match result {
+            StreamResult::Complete(_) => {}
+            StreamResult::Dropped | StreamResult::Cancelled => return content,
+        }
+    }
+}
+
+/// What is known of the body
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-6.3>). Without a length and
+/// with `transfer-encoding` hidden it cannot be known; but content of a GET or
+/// HEAD has no defined meaning
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-9.3.1>) and is all but
+/// unheard of, so they are taken to have none.
+fn body_size(method: &Method, fields: &FieldList) -> exchange::BodySize {
+    if fields::values(fields, "transfer-encoding").next().is_some() {
+        return exchange::BodySize::Unknown;
+    }
+    match length(fields) {
+        Some(0) => exchange::BodySize::None,
+        Some(length) => exchange::BodySize::Known(length),
+        None if matches!(method, Method::Get | Method::Head) => exchange::BodySize::None,
+        None => exchange::BodySize::Unknown,
+    }
+}
+
+/// The length that `content-length` tells.
+pub(crate) fn length(fields: &FieldList) -> Option<u64> {
+    let value = fields::values(fields, "content-length").next()?;
+    str::from_utf8(value).ok()?.trim().parse().ok()
+}
+
+fn host(fields: &FieldList) -> Option<String> {
+    let value = fields::values(fields, "host").next()?;
+    String::from_utf8(value.to_vec()).ok()
+}
+
+fn method_name(method: &Method) -> &str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use exchange::BodySize;
+
+    #[test]
+    fn body_size_by_fields_then_method() {
+        let cases = [
+            (Method::Get, None, BodySize::None),
+            (Method::Head, None, BodySize::None),
+            (Method::Post, None, BodySize::Unknown),
+            (Method::Delete, None, BodySize::Unknown),
+            (Method::Post, Some(("Content-Length", "0")), BodySize::None),
+            (
+                Method::Get,
+                Some(("content-length", "7")),
+                BodySize::Known(7),
+            ),
+            (
+                Method::Post,
+                Some(("content-length", "x")),
+                BodySize::Unknown,
+            ),
+            (
+                Method::Get,
+                Some(("transfer-encoding", "chunked")),
+                BodySize::Unknown,
+            ),
+        ];
+        for (method, field, expected) in cases {
+            let fields = field
+                .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+                .into_iter()
+                .collect();
+            let size = body_size(&method, &fields);
+            assert_eq!(
+                format!("{size:?}"),
+                format!("{expected:?}"),
+                "{method:?} {field:?}"
+            );
+        }
+    }
+}
