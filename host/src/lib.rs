@@ -48,7 +48,10 @@ mod clock;
 mod edge;
 mod error;
 mod exchange;
+mod headers;
+mod metering;
 mod serve;
+mod ticker;
 mod upstream;
 mod wasi_http;
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::bindings::{Guest, Policy, PolicyPre};
-use super::ticker::Ticker;
 use crate::error::ComponentError;
+use crate::metering::Meter;
+use crate::ticker::Ticker;
 
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
@@ -29,8 +29,6 @@ pub(crate) struct Blueprint {
 pub(crate) struct Host {
     environment: Arc<Vec<(String, String)>>,
     limits: StoreLimits,
-    /// Processor time of this thread when the call in progress was first found running.
-    first_seen: Option<Duration>,
 }
 
 impl Blueprint {
@@ -72,28 +70,15 @@ impl Blueprint {
         let host = Host {
             environment: Arc::clone(&self.environment),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
-            first_seen: None,
         };
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limits);
-        let ticker = Arc::clone(&self.ticker);
-        store.epoch_deadline_callback(move |mut context| {
-            ticker.wake();
-            let now = thread_time();
-            let first_seen = *context.data_mut().first_seen.get_or_insert(now);
-            if now.saturating_sub(first_seen) < CPU_BUDGET {
-                // The thread may have been waiting for a processor, not the guest spinning.
-                Ok(UpdateDeadline::Continue(1))
-            } else {
-                Err(wasmtime::Error::msg("the call exceeded its processor time"))
-            }
-        });
-        store.set_epoch_deadline(2);
+        let meter = Meter::attach(&mut store, &self.ticker, CPU_BUDGET);
         let policy = self.pre.instantiate(&mut store)?;
         Ok(Instance {
             store,
             policy,
-            ticker: Arc::clone(&self.ticker),
+            meter,
         })
     }
 }
@@ -102,7 +87,7 @@ impl Blueprint {
 pub(crate) struct Instance {
     store: Store<Host>,
     policy: Policy,
-    ticker: Arc<Ticker>,
+    meter: Meter,
 }
 
 impl Instance {
@@ -111,17 +96,10 @@ impl Instance {
         &mut self,
         call: impl FnOnce(&Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        self.ticker.wake();
-        self.store.data_mut().first_seen = None;
+        self.meter.turn();
         self.store.set_epoch_deadline(2);
         call(self.policy.edgelb_balancer_exchange(), &mut self.store)
     }
-}
-
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
 }
 
 /// `wasi:cli/environment`, the one import a decision uses.

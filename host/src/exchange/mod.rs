@@ -10,7 +10,6 @@ mod instance;
 mod isolate;
 mod replay;
 mod tail;
-mod ticker;
 
 pub(crate) use board::Board;
 pub(crate) use drive::{Answer, Client, Driver, InterimSink};

@@ -19,14 +19,14 @@ const BUSY: u8 = 2;
 
 /// Advances an engine's epoch every two milliseconds while calls are made, and
 /// sleeps while none are.
-pub(super) struct Ticker {
+pub(crate) struct Ticker {
     state: Arc<AtomicU8>,
     thread: Thread,
 }
 
 impl Ticker {
     /// Starts the thread; it ends with the ticker.
-    pub(super) fn start(engine: &Engine) -> wasmtime::Result<Self> {
+    pub(crate) fn start(engine: &Engine) -> wasmtime::Result<Self> {
         let state = Arc::new(AtomicU8::new(BUSY));
         let engine = engine.weak();
         let shared = Arc::downgrade(&state);
@@ -63,7 +63,7 @@ impl Ticker {
 
     /// Keeps the epoch going. A call says so when it begins, and again each
     /// time its deadline has passed.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // Nearly always busy already: threads only read what they share.
         if self.state.load(Ordering::Relaxed) != BUSY
             && self.state.swap(BUSY, Ordering::SeqCst) == ASLEEP
