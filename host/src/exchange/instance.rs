@@ -102,8 +102,9 @@ impl Instance {
         &mut self,
         call: impl FnOnce(&Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
+        // In this order: once it is told of the turn, the ticker ticks at least once more.
+        self.store.set_epoch_deadline(1);
         self.meter.turn();
-        self.store.set_epoch_deadline(2);
         call(self.policy.edgelb_balancer_exchange(), &mut self.store)
     }
 }
