@@ -30,6 +30,8 @@
 //! - A body that was handed to a failed attempt is gone: if it is longer than
 //!   `REPLAY_LIMIT` or of unknown length, even an attempt that reached nobody is
 //!   the last one.
+//! - A response body that breaks off counts against its backend only where the
+//!   runtime tells: by the transmission results of request and response.
 //! - Where the runtime times the first byte from the start of an attempt, as
 //!   `wasmtime serve` does, `FIRST_BYTE_TIMEOUT` includes the upload.
 //! - A server-wide OPTIONS (`*`) has no expression in a runtime that wants a path
