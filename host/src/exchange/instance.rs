@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::bindings::{Guest, Policy, PolicyPre};
@@ -12,6 +12,8 @@ use crate::error::ComponentError;
 use crate::metering::Meter;
 use crate::ticker::Ticker;
 
+/// The export that makes a component a policy.
+const EXPORT: &str = "edgelb:balancer/exchange@0.1.0";
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
 const CPU_BUDGET: Duration = Duration::from_millis(10);
@@ -49,7 +51,9 @@ impl Blueprint {
             engine,
             component,
             ticker,
-        } = EMBEDDED.or_compile(&config, bytes)?;
+        } = EMBEDDED
+            .or_compile(&config, bytes)
+            .map_err(|error| of_another_kind(bytes).unwrap_or(error))?;
         let mut linker = Linker::new(&engine);
         add_environment(&mut linker).map_err(ComponentError::Link)?;
         // The rest is what std links but a decision never calls: to call it is a trap.
@@ -60,7 +64,7 @@ impl Blueprint {
             .instantiate_pre(&component)
             .map_err(ComponentError::Link)?;
         let pre = PolicyPre::new(pre).map_err(|error| ComponentError::Export {
-            export: "edgelb:balancer/exchange@0.1.0",
+            export: EXPORT,
             error,
         })?;
         Ok(Self {
@@ -107,6 +111,21 @@ impl Instance {
         self.meter.turn();
         call(self.policy.edgelb_balancer_exchange(), &mut self.store)
     }
+}
+
+/// What speaks `wasi:http` does not even parse where nothing suspends; that it
+/// is a component all the same, but not a policy, is what there is to say.
+fn of_another_kind(bytes: &[u8]) -> Option<ComponentError> {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_async(true);
+    let engine = Engine::new(&config).ok()?;
+    let component = Component::new(&engine, bytes).ok()?;
+    let ty = component.component_type();
+    let names: Vec<_> = ty.exports(&engine).map(|(name, _)| name).collect();
+    Some(ComponentError::Export {
+        export: EXPORT,
+        error: wasmtime::Error::msg(format!("it exports `{}`", names.join("`, `"))),
+    })
 }
 
 /// `wasi:cli/environment`, the one import a decision uses.

@@ -23,9 +23,9 @@ pub(super) struct Head {
     fields: FieldMap,
 }
 
-/// The request names no host that could be one.
+/// The request names no host that could be one, or no path.
 #[derive(Debug)]
-pub(super) struct BadHost;
+pub(super) struct BadTarget;
 
 impl Head {
     /// Hides what is the host's affair, and tells the client's address.
@@ -33,7 +33,12 @@ impl Head {
         parts: request::Parts,
         peer: Option<IpAddr>,
         hooks: &mut dyn WasiHttpHooks,
-    ) -> Result<Self, BadHost> {
+    ) -> Result<Self, BadTarget> {
+        // The authority alone is CONNECT's form
+        // (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.3).
+        if parts.uri.path_and_query().is_none() && parts.method != Method::CONNECT {
+            return Err(BadTarget);
+        }
         let authority = match parts.uri.authority() {
             Some(authority) => Some(authority.clone()),
             None => host(&parts.headers)?,
@@ -71,14 +76,14 @@ impl Head {
 ///
 /// Several, or one that is no authority, must be answered 400:
 /// <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>
-fn host(headers: &HeaderMap) -> Result<Option<Authority>, BadHost> {
+fn host(headers: &HeaderMap) -> Result<Option<Authority>, BadTarget> {
     let mut values = headers.get_all(HOST).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(host), None) => match Authority::try_from(host.as_bytes()) {
             Ok(authority) => Ok(Some(authority)),
-            Err(_) => Err(BadHost),
+            Err(_) => Err(BadTarget),
         },
-        (Some(_), Some(_)) => Err(BadHost),
+        (Some(_), Some(_)) => Err(BadTarget),
     }
 }
