@@ -6,12 +6,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use crate::within;
+use crate::PATIENCE;
+
+/// How long it may take to start. It compiles its component; built for
+/// debugging, on a machine that runs tests, that is not a moment.
+const START: Duration = Duration::from_secs(60);
 
 /// A command line in the making: no argument, no environment.
 #[derive(Default)]
@@ -98,9 +104,8 @@ impl Edgelb {
     /// It does not.
     pub async fn start(self) -> Serving {
         let mut process = self.spawn();
-        let line = process
-            .stderr(|line| line.starts_with("listening on "))
-            .await;
+        let ready = |line: &str| line.starts_with("listening on ");
+        let line = process.stderr.line_within(START, ready).await;
         let address = line.rsplit("http://").next().unwrap_or_default();
         let address = address.parse().expect("`listening on http://ADDR`");
         Serving { process, address }
@@ -250,17 +255,23 @@ impl Output {
     }
 
     async fn line(&mut self, meant: impl Fn(&str) -> bool) -> String {
+        self.line_within(PATIENCE, meant).await
+    }
+
+    async fn line_within(&mut self, patience: Duration, meant: impl Fn(&str) -> bool) -> String {
         let found = |lines: &Lines| lines.text.iter().find(|line| meant(line)).cloned();
         let settled = |lines: &Lines| lines.ended || found(lines).is_some();
-        let lines = within("a line of output", self.lines.wait_for(settled))
+        let lines = timeout(patience, self.lines.wait_for(settled))
             .await
+            .unwrap_or_else(|_| panic!("no such line within {} s", patience.as_secs()))
             .unwrap();
         found(&lines).expect("the line before the output ended")
     }
 
     async fn rest(&mut self) -> String {
         let ended = self.lines.wait_for(|lines| lines.ended);
-        let lines = within("the process ends", ended).await.unwrap();
+        let lines = timeout(START, ended).await;
+        let lines = lines.expect("the process ends").unwrap();
         lines.text.join("\n")
     }
 

@@ -151,6 +151,12 @@ impl Scene {
         self.get("/").await;
     }
 
+    /// Waits until nobody has anything left to do: virtual time does not pass
+    /// before that.
+    pub async fn quiet(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
     /// All backends do this from now on.
     pub fn all(&self, script: impl Fn(&request::Parts) -> Act + Send + Sync + Clone + 'static) {
         for backend in &self.backends {

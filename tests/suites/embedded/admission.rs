@@ -16,6 +16,8 @@ crate::both_doors!(
 /// <https://www.rfc-editor.org/rfc/rfc9112#section-3.2>
 async fn malformed_hosts_are_bad_requests(door: Door) {
     let scene = Scene::new(door, &[]);
+    // A target that names a host and no path is CONNECT's.
+    assert_eq!(scene.get("service.test").await.status(), 400);
     for host in [
         "",
         "a b",
@@ -111,7 +113,7 @@ async fn plain_http_is_sent_to_https(door: Door) {
 }
 
 async fn health_and_status_are_the_balancers_own(door: Door) {
-    const TOKEN: &str = "a token of some length";
+    const TOKEN: &str = "a-token-of-some-length";
     let scene = Scene::new(door, &[("STATUS_TOKEN", TOKEN)]);
     assert_eq!(scene.get("/.well-known/edgelb/health").await.status(), 200);
     assert_eq!(scene.get("/.well-known/edgelb/status").await.status(), 404);

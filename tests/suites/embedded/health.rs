@@ -149,6 +149,7 @@ async fn a_client_that_goes_away_is_blamed_on_nobody(door: Door) {
     timeout(SECOND, scene.edge.fetch(get("/")))
         .await
         .unwrap_err();
+    scene.quiet().await;
     home.script(|_| ok());
     assert_eq!(tried(&scene, &home).await, 1);
 }
@@ -163,6 +164,7 @@ async fn a_trial_whose_client_goes_away_is_followed_by_another(door: Door) {
     timeout(SECOND, scene.edge.fetch(get("/")))
         .await
         .unwrap_err();
+    scene.quiet().await;
     home.script(|_| ok());
     assert_eq!(tried(&scene, &home).await, 1, "the next trial");
 }
@@ -179,5 +181,6 @@ async fn a_body_that_breaks_off_counts_against_its_backend(door: Door) {
         Act::Answer(response(200, &[], body))
     });
     scene.try_send(get("/")).await.unwrap_err();
+    scene.quiet().await;
     assert_eq!(tried(&scene, &home).await, 0);
 }

@@ -19,6 +19,14 @@ async fn line(stage: &mut Stage, mention: &str) -> Value {
     serde_json::from_str(&stage.edgelb.logged(mention).await).unwrap()
 }
 
+/// What backends are called. By the standard door only the guest knows them.
+fn names(door: Door) -> [Value; 2] {
+    match door {
+        Door::Exchange => ["ONE", "TWO"].map(Value::from),
+        Door::WasiHttp => [Value::Null, Value::Null],
+    }
+}
+
 crate::both_doors!(
     a_line_says_what_happened,
     credentials_in_targets_are_left_out,
@@ -53,8 +61,7 @@ async fn a_line_says_what_happened(door: Door) {
     assert_eq!(line["bytes"], 12);
     assert_eq!(line["attempts"], 1);
     assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
-    let backend = line["backend"].as_str().unwrap();
-    assert!(["ONE", "TWO"].contains(&backend), "{backend}");
+    assert!(names(door).contains(&line["backend"]), "{line}");
     // https://www.rfc-editor.org/rfc/rfc3339#section-5.6
     let time = line["time"].as_str().unwrap();
     assert_eq!((time.len(), &time[10..11], &time[23..]), (24, "T", "Z"));
@@ -79,7 +86,7 @@ async fn a_failover_counts_its_attempts(door: Door) {
     assert_eq!(stage.get("/failover").await.status(), 200);
     let line = line(&mut stage, "/failover").await;
     assert_eq!(line["attempts"], 2);
-    assert_eq!(line["backend"], ["ONE", "TWO"][1 - home]);
+    assert_eq!(line["backend"], names(door)[1 - home]);
 }
 
 #[tokio::test]

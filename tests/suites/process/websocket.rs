@@ -57,6 +57,7 @@ async fn close_codes_pass_both_ways(door: Door) {
         panic!("a close frame");
     };
     assert_eq!((frame.code.into(), &*frame.reason), (4001_u16, "enough"));
+    drop(socket);
 
     let mut socket = connect(edgelb.address, "/").await;
     let frame = CloseFrame {
