@@ -77,6 +77,14 @@ impl Edgelb {
         self
     }
 
+    /// More arguments.
+    #[must_use]
+    pub fn args<A: AsRef<str>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
+        arguments
+            .into_iter()
+            .fold(self, |this, argument| this.arg(argument.as_ref()))
+    }
+
     /// One more variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -172,6 +180,11 @@ impl Running {
     /// The same of its standard error.
     pub async fn stderr(&mut self, meant: impl Fn(&str) -> bool) -> String {
         self.stderr.line(meant).await
+    }
+
+    /// What is on its standard error so far.
+    pub fn stderr_so_far(&self) -> String {
+        self.stderr.lines.borrow().text.join("\n")
     }
 
     /// Bytes of memory it holds (resident set); from now on the peak counts anew.

@@ -1,6 +1,5 @@
 //! A certificate authority of the test's own.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -32,8 +31,8 @@ impl Authority {
     }
 
     /// Its certificate, for `--upstream-ca`.
-    pub fn write(&self, path: &Path) {
-        std::fs::write(path, &self.pem).unwrap();
+    pub fn pem(&self) -> &str {
+        &self.pem
     }
 
     /// A certificate for this name.

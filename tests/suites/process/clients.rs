@@ -20,7 +20,9 @@ async fn a_client_that_leaves_before_the_response_cancels_the_request(door: Door
     backend.always(Reply::silence());
     let mut client = Client::connect(stage.address()).await;
     client.send(GET).await;
-    backend.until("the request", |seen| seen.requests == 2).await;
+    backend
+        .until("the request", |seen| seen.requests == 2)
+        .await;
     drop(client);
     backend.until("its end", |seen| seen.gone == 1).await;
     // And nobody is blamed for it.
@@ -53,7 +55,9 @@ async fn a_client_that_leaves_within_its_own_body_cancels_the_request(door: Door
     client
         .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf")
         .await;
-    backend.until("the request", |seen| seen.requests == 2).await;
+    backend
+        .until("the request", |seen| seen.requests == 2)
+        .await;
     drop(client);
     backend.until("its end", |seen| seen.gone == 1).await;
     assert_eq!(stage.get("/").await.status(), 200);

@@ -41,7 +41,11 @@ fn failures() -> Vec<(&'static str, Reply, &'static str)> {
             "connection_terminated",
         ),
         ("silence", Reply::silence(), "http_response_timeout"),
-        ("no HTTP", Reply::raw("220 ready\r\n\r\n").close(), "http_protocol_error"),
+        (
+            "no HTTP",
+            Reply::raw("220 ready\r\n\r\n").close(),
+            "http_protocol_error",
+        ),
         (
             "a tunnel nobody asked for",
             Reply::switch().close(),
@@ -58,9 +62,8 @@ fn failures() -> Vec<(&'static str, Reply, &'static str)> {
 async fn what_fails_before_a_response_goes_to_another_backend(door: Door) {
     let mut stage = Stage::with(forgiving(door)).await;
     let home = stage.home().await;
-    let statuses = [500, 502, 503, 504].map(|status| {
-        ("status", Reply::new(status, &[], "broken"), "")
-    });
+    let statuses =
+        [500, 502, 503, 504].map(|status| ("status", Reply::new(status, &[], "broken"), ""));
     for (failure, reply, _) in failures().into_iter().chain(statuses) {
         stage.backends[home].always(reply);
         let response = stage.get("/").await;
@@ -70,7 +73,11 @@ async fn what_fails_before_a_response_goes_to_another_backend(door: Door) {
     }
     stage.backends[home].refuse();
     let response = stage.get("/").await;
-    assert_eq!((response.status(), by(&response)), (200, 1 - home), "refusal");
+    assert_eq!(
+        (response.status(), by(&response)),
+        (200, 1 - home),
+        "refusal"
+    );
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2> and

@@ -32,7 +32,7 @@ async fn requests_arrive_as_they_were_sent(door: Door) {
              Host: service.test:8080\r\n\
              X-First: 1\r\n\
              Accept-Encoding: br\r\n\
-             x-second: \x80\u{e9}\r\n\
+             x-second: caf\u{e9}\r\n\
              X-First: 2\r\n\
              Connection: x-hop\r\n\
              X-Hop: this hop only\r\n\
@@ -54,9 +54,12 @@ async fn requests_arrive_as_they_were_sent(door: Door) {
     assert_eq!(head.fields.all("x-first"), ["1", "2"]);
     assert_eq!(head.field("accept-encoding"), Some("br"));
     // https://www.rfc-editor.org/rfc/rfc9110#section-5.5: obs-text is opaque.
-    let raw = "x-second: \u{80}\u{e9}\r\n".as_bytes();
+    let raw = "x-second: caf\u{e9}\r\n".as_bytes();
     let mut windows = head.bytes.windows(raw.len());
-    assert!(windows.any(|window| window.eq_ignore_ascii_case(raw)), "{head:?}");
+    assert!(
+        windows.any(|window| window.eq_ignore_ascii_case(raw)),
+        "{head:?}"
+    );
     assert!(!head.fields.has("x-hop"));
     assert_eq!(head.field("content-length"), Some("4"));
     assert_eq!(request.upload.unwrap().start, "body");
@@ -94,7 +97,9 @@ async fn responses_without_a_body_keep_their_lengths(door: Door) {
     let response = client.ask("HEAD", "/", "").await;
     assert_eq!(response.head.field("content-length"), Some("1234"));
 
-    stage.both(&Reply::raw("HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n"));
+    stage.both(&Reply::raw(
+        "HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n",
+    ));
     let response = client.ask("GET", "/", "if-none-match: \"1\"\r\n").await;
     assert_eq!((response.status(), response.text()), (304, ""));
     assert_eq!(response.head.field("etag"), Some("\"1\""));
@@ -148,7 +153,9 @@ async fn large_heads_pass(door: Door) {
     let large = "x".repeat(48 << 10);
     stage.both(&Reply::new(200, &[("x-large", &large)], ""));
     let target = format!("/{}", "p".repeat(12 << 10));
-    let response = stage.ask("GET", &target, &format!("x-large: {large}\r\n")).await;
+    let response = stage
+        .ask("GET", &target, &format!("x-large: {large}\r\n"))
+        .await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.head.field("x-large"), Some(&*large));
     let request = asked(&stage).only();

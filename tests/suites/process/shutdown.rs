@@ -9,10 +9,7 @@ use edgelb_tests::within;
 
 use crate::stage::{Door, Stage};
 
-crate::both_doors!(
-    sigterm_lets_requests_under_way_end,
-    sigint_does_the_same,
-);
+crate::both_doors!(sigterm_lets_requests_under_way_end, sigint_does_the_same,);
 
 async fn sigterm_lets_requests_under_way_end(door: Door) {
     drained(door, Signal::TERM).await;
@@ -30,7 +27,9 @@ async fn drained(door: Door, signal: Signal) {
     idle.ask("GET", "/", "").await;
     stage.both(&Reply::chunked(&[], feed));
     let mut client = Client::connect(stage.address()).await;
-    client.send("GET /under-way HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client
+        .send("GET /under-way HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await;
     let (_, _, mut body) = client.response_head("GET").await;
     assert_eq!(client.data(&mut body).await.unwrap().unwrap(), "begun, ");
 
@@ -57,7 +56,9 @@ async fn requests_that_do_not_end_are_left_when_the_time_is_over() {
     let mut client = Client::connect(stage.address()).await;
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
     let backend = &stage.backends[home];
-    backend.until("the request", |seen| seen.requests == 2).await;
+    backend
+        .until("the request", |seen| seen.requests == 2)
+        .await;
     let begun = Instant::now();
     stage.edgelb.process.signal(Signal::TERM);
     let ended = stage.edgelb.process.ended().await;

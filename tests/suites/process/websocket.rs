@@ -33,8 +33,13 @@ async fn messages_of_a_mebibyte_pass_both_ways(door: Door) {
     let noise: Vec<u8> = Noise::new(3, 1 << 20).flatten().collect();
     let text = "ö".repeat(1 << 19);
     for message in [Message::binary(noise), Message::text(text)] {
-        within("it is sent", socket.send(message.clone())).await.unwrap();
-        assert!(receive(&mut socket).await == message, "it came back changed");
+        within("it is sent", socket.send(message.clone()))
+            .await
+            .unwrap();
+        assert!(
+            receive(&mut socket).await == message,
+            "it came back changed"
+        );
     }
 }
 
@@ -44,7 +49,10 @@ async fn close_codes_pass_both_ways(door: Door) {
     let edgelb = door.serve().env("BACKEND_A", echo.url()).start().await;
 
     let mut socket = connect(edgelb.address, "/").await;
-    socket.send(Message::text("close 4001 enough")).await.unwrap();
+    socket
+        .send(Message::text("close 4001 enough"))
+        .await
+        .unwrap();
     let Message::Close(Some(frame)) = receive(&mut socket).await else {
         panic!("a close frame");
     };
@@ -109,7 +117,10 @@ async fn tunnelled(stage: &Stage) -> bytes::Bytes {
     let head = client.head().await;
     assert_eq!(head.status(), 101, "{head:?}");
     client.send("through").await;
-    within("the echo", client.wire.bytes()).await.unwrap().unwrap()
+    within("the echo", client.wire.bytes())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn a_refused_handshake_is_forwarded(door: Door) {
@@ -161,5 +172,7 @@ async fn a_client_that_leaves_ends_the_tunnel(door: Door) {
     assert_eq!(client.head().await.status(), 101);
     drop(client);
     let backend = &stage.backends[home];
-    backend.until("the tunnel ends", |seen| seen.gone == 1).await;
+    backend
+        .until("the tunnel ends", |seen| seen.gone == 1)
+        .await;
 }
