@@ -45,6 +45,7 @@
 
 mod body;
 mod clock;
+mod compiled;
 mod edge;
 mod error;
 mod exchange;

@@ -44,7 +44,7 @@ impl Meter {
                 ))
             }
         });
-        store.set_epoch_deadline(2);
+        store.set_epoch_deadline(1);
         meter
     }
 

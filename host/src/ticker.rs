@@ -9,8 +9,12 @@ use wasmtime::Engine;
 
 /// How often running guests are looked at.
 const TICK: Duration = Duration::from_millis(2);
+/// How often otherwise. A guest's thread may be held up between the moment it
+/// says that it runs and the moment its deadline is set; where that took more
+/// than two ticks, nobody else would wake this thread.
+const REST: Duration = Duration::from_secs(1);
 
-/// Nobody calls; the thread sleeps until somebody does.
+/// Nobody calls; the thread rests until somebody does.
 const ASLEEP: u8 = 0;
 /// Nobody has called since the last tick.
 const QUIET: u8 = 1;
@@ -18,7 +22,7 @@ const QUIET: u8 = 1;
 const BUSY: u8 = 2;
 
 /// Advances an engine's epoch every two milliseconds while calls are made, and
-/// sleeps while none are.
+/// all but sleeps while none are.
 pub(crate) struct Ticker {
     state: Arc<AtomicU8>,
     thread: Thread,
@@ -51,7 +55,7 @@ impl Ticker {
                     if before == BUSY {
                         thread::park_timeout(TICK);
                     } else {
-                        thread::park();
+                        thread::park_timeout(REST);
                     }
                 }
             })?;

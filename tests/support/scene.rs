@@ -3,11 +3,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use edgelb_host::{Body, Cause, Door, Edge, EdgeBuilder, EdgeError, Peer, SendError};
 use http::{Request, Response, request};
 use http_body_util::BodyExt as _;
+use hyper::body::Body as _;
 use tokio::sync::Semaphore;
 
 use crate::client::HOST;
@@ -52,7 +54,10 @@ pub enum Act {
 
 /// Holds answers back until they are let through, one by one.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<Semaphore>);
+pub struct Gate {
+    arrived: Arc<Semaphore>,
+    passages: Arc<Semaphore>,
+}
 
 /// A response, whole.
 pub type Whole = Response<Bytes>;
@@ -139,6 +144,13 @@ impl Scene {
             .unwrap()
     }
 
+    /// All backends are well again, and short ejections are over.
+    pub async fn heal(&self) {
+        self.all(|_| ok());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        self.get("/").await;
+    }
+
     /// All backends do this from now on.
     pub fn all(&self, script: impl Fn(&request::Parts) -> Act + Send + Sync + Clone + 'static) {
         for backend in &self.backends {
@@ -218,16 +230,25 @@ impl Actor {
 impl Gate {
     /// A closed one.
     pub fn closed() -> Self {
-        Self(Arc::new(Semaphore::new(0)))
+        Self {
+            arrived: Arc::new(Semaphore::new(0)),
+            passages: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    /// Waits until so many more stand before it.
+    pub async fn arrivals(&self, count: u32) {
+        self.arrived.acquire_many(count).await.unwrap().forget();
     }
 
     /// Lets so many through.
     pub fn open(&self, passages: usize) {
-        self.0.add_permits(passages);
+        self.passages.add_permits(passages);
     }
 
     async fn pass(&self) {
-        self.0.acquire().await.unwrap().forget();
+        self.arrived.add_permits(1);
+        self.passages.acquire().await.unwrap().forget();
     }
 }
 
@@ -299,7 +320,13 @@ pub fn from(
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    request.body(body.into()).unwrap()
+    let body = body.into();
+    match body.size_hint().exact() {
+        // As a server would have seen it framed.
+        Some(length) if length > 0 => request = request.header("content-length", length),
+        Some(_) | None => {}
+    }
+    request.body(body).unwrap()
 }
 
 /// The values of a field, in order.

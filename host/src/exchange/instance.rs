@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::bindings::{Guest, Policy, PolicyPre};
+use crate::compiled::{Compiled, Embedded};
 use crate::error::ComponentError;
 use crate::metering::Meter;
 use crate::ticker::Ticker;
@@ -16,6 +17,8 @@ use crate::ticker::Ticker;
 const CPU_BUDGET: Duration = Duration::from_millis(10);
 /// How much memory one instance may take.
 const MEMORY_LIMIT: usize = 128 << 20;
+
+static EMBEDDED: Embedded = Embedded::new(edgelb_artifacts::BALANCER);
 
 /// A compiled policy component and the environment its instances see.
 pub(crate) struct Blueprint {
@@ -42,8 +45,11 @@ impl Blueprint {
         config.concurrency_support(false);
         config.wasm_component_model_async(false);
         config.epoch_interruption(true);
-        let engine = Engine::new(&config).map_err(ComponentError::Engine)?;
-        let component = Component::new(&engine, bytes).map_err(ComponentError::Compile)?;
+        let Compiled {
+            engine,
+            component,
+            ticker,
+        } = EMBEDDED.or_compile(&config, bytes)?;
         let mut linker = Linker::new(&engine);
         add_environment(&mut linker).map_err(ComponentError::Link)?;
         // The rest is what std links but a decision never calls: to call it is a trap.
@@ -58,9 +64,9 @@ impl Blueprint {
             error,
         })?;
         Ok(Self {
-            ticker: Arc::new(Ticker::start(&engine).map_err(ComponentError::Engine)?),
             engine,
             pre,
+            ticker,
             environment: Arc::new(environment),
         })
     }
@@ -96,8 +102,9 @@ impl Instance {
         &mut self,
         call: impl FnOnce(&Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
+        // In this order: once it is told of the turn, the ticker ticks at least once more.
+        self.store.set_epoch_deadline(1);
         self.meter.turn();
-        self.store.set_epoch_deadline(2);
         call(self.policy.edgelb_balancer_exchange(), &mut self.store)
     }
 }

@@ -12,6 +12,7 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
 use super::outgoing;
+use crate::compiled::{Compiled, Embedded};
 use crate::error::ComponentError;
 use crate::metering::Meter;
 use crate::ticker::Ticker;
@@ -23,6 +24,8 @@ const EXPORT: &str = "wasi:http/handler@0.3";
 /// Any component may be run, so it is generous; but as long as it runs, the
 /// others on its thread wait.
 const CPU_BUDGET: Duration = Duration::from_millis(50);
+
+static EMBEDDED: Embedded = Embedded::new(edgelb_artifacts::EDGELB);
 
 /// A compiled component and the environment its instances see.
 pub(crate) struct Blueprint {
@@ -52,8 +55,11 @@ impl Blueprint {
         let mut config = wasmtime::Config::new();
         config.wasm_component_model_async(true);
         config.epoch_interruption(true);
-        let engine = Engine::new(&config).map_err(ComponentError::Engine)?;
-        let component = Component::new(&engine, bytes).map_err(ComponentError::Compile)?;
+        let Compiled {
+            engine,
+            component,
+            ticker,
+        } = EMBEDDED.or_compile(&config, bytes)?;
         // First of all: a component of another kind may import what only its kind does.
         check_export(&component)?;
         let pre = linker(&engine)
@@ -66,10 +72,10 @@ impl Blueprint {
         environment.retain(|(name, _)| name != PEER_VARIABLE);
         environment.push((PEER_VARIABLE.to_owned(), PEER_FIELD.as_str().to_owned()));
         Ok(Self {
-            ticker: Arc::new(Ticker::start(&engine).map_err(ComponentError::Engine)?),
             engine,
             pre,
             environment,
+            ticker,
         })
     }
 
