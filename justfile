@@ -24,9 +24,9 @@ build:
 # No warnings: on the host, and in the guests as guests
 clippy: _targets
     cargo clippy --locked --workspace --all-targets -- -D warnings
-    cargo clippy --locked --target wasm32-wasip2 --target-dir target/components --profile component \
+    cargo clippy --locked --target wasm32-wasip2 --target-dir target/clippy --profile component \
         -p edgelb-policy -p edgelb-balancer-component -p edgelb-shell -p edgelb-faulty -- -D warnings
-    cargo clippy --locked --target wasm32-unknown-unknown --target-dir target/components --profile component \
+    cargo clippy --locked --target wasm32-unknown-unknown --target-dir target/clippy --profile component \
         -p edgelb-pure -- -D warnings
 
 # The documentation builds, without a broken link
