@@ -22,6 +22,9 @@ use std::time::Duration;
 /// `tests/guests/faulty`: the policy, which traps and spins on request.
 pub const FAULTY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/faulty.wasm"));
 
+/// `tests/guests/pure`: the whole core, on its own.
+pub const PURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pure.wasm"));
+
 /// How long anything may take that is expected to happen. Generous: machines
 /// that run tests are busy.
 pub const PATIENCE: Duration = Duration::from_secs(10);

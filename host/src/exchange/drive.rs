@@ -362,7 +362,7 @@ fn local(reply: Reply, method: &Method) -> Response<Body> {
 }
 
 /// What is said when there is no policy to say it.
-fn plain(status: StatusCode) -> Response<Body> {
+pub(crate) fn plain(status: StatusCode) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("error");
     let mut response = Response::new(Body::from(format!("{reason}\n")));
     *response.status_mut() = status;

@@ -89,7 +89,12 @@ fn forwarded_fields(edits: &mut Edits, head: &RequestHead<'_>, survey: &Survey<'
         .and_then(|host| str::from_utf8(host).ok())
         .filter(|host| authority::host(host).is_some())
         .unwrap_or(head.authority);
-    edits.set("x-forwarded-host", host);
+    // Not every runtime tells (see `RequestHead::authority`).
+    if host.is_empty() {
+        edits.remove("x-forwarded-host");
+    } else {
+        edits.set("x-forwarded-host", host);
+    }
 
     // A first element speaks of the client, whatever brought it to light; one
     // that continues a chain speaks of this hop.
@@ -120,13 +125,17 @@ fn forwarded(edits: &mut Edits, chain: &[u8], node: Option<&str>, host: &str, sc
         Some(v4) => ("", v4, ""),
     };
     // No host that was let in has a character that would need an escape.
-    let quote = if is_token(host.as_bytes()) { "" } else { "\"" };
+    let (parameter, quote) = match host {
+        "" => ("", ""),
+        host if is_token(host.as_bytes()) => (";host=", ""),
+        _ => (";host=", "\""),
+    };
     let element = [
         "for=",
         open,
         node,
         close,
-        ";host=",
+        parameter,
         quote,
         host,
         quote,
@@ -334,6 +343,7 @@ mod tests {
                 "a:8",
                 "for=\"[2001:db8::1]\";host=\"a:8\";proto=https",
             ),
+            (None, "", "for=unknown;proto=https"),
             (None, "[::1]", "for=unknown;host=\"[::1]\";proto=https"),
         ];
         for (node, host, expected) in table {
