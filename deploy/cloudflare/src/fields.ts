@@ -11,9 +11,9 @@ const decoder = new TextDecoder();
 /** The field lines of a message. */
 export function pack(headers: Headers, more = ''): Uint8Array {
   let lines = '';
-  for (const [name, value] of headers) {
+  headers.forEach((value, name) => {
     lines += `${name}:${value}\n`;
-  }
+  });
   return encoder.encode(lines + more);
 }
 

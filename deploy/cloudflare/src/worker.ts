@@ -15,16 +15,24 @@ interface Edge {
 let edge: Edge | undefined;
 
 export default {
-  async fetch(request, env): Promise<Response> {
+  fetch(request, env, context): Promise<Response> {
     edge ??= start(env);
-    const begun = Date.now();
-    const answered = await answer(request, edge.isolate, edge.upstream);
-    if (edge.logged) {
-      logRequest(request, answered, Date.now() - begun);
-    }
-    return answered.response;
+    const answered = handle(request, edge);
+    // So that the exchange is abandoned in order should the client go away: else
+    // the runtime stops a request at the point where it waits.
+    context.waitUntil(answered);
+    return answered;
   },
 } satisfies ExportedHandler<Record<string, unknown>>;
+
+async function handle(request: Request, { isolate, upstream, logged }: Edge): Promise<Response> {
+  const begun = Date.now();
+  const answered = await answer(request, isolate, upstream);
+  if (logged) {
+    logRequest(request, answered, Date.now() - begun);
+  }
+  return answered.response;
+}
 
 /** Starts the policy; its environment are the variables and secrets among the bindings. */
 function start(env: Record<string, unknown>): Edge {

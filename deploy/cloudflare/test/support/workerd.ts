@@ -55,6 +55,16 @@ export async function start(
   return worker;
 }
 
+/** Waits until the log says so; fails after two seconds. */
+export async function logged(worker: Worker, line: RegExp): Promise<void> {
+  for (let tries = 0; !line.test(worker.log()); tries += 1) {
+    if (tries > 200) {
+      throw new Error(`no ${line} in the log:\n${worker.log()}`);
+    }
+    await sleep(10);
+  }
+}
+
 async function capnp(variables: Record<string, string>, directory: string, port: number) {
   const text = JSON.stringify;
   const wasm = (await readdir(directory)).filter(name => name.endsWith('.wasm'));
@@ -117,7 +127,7 @@ async function accepting(port: number, child: ChildProcess): Promise<void> {
   throw new Error('it ended');
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
