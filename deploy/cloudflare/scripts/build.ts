@@ -1,13 +1,14 @@
-// Component -> core modules and their glue (jco) -> one bundle (esbuild) in `dist`.
+// Component -> core modules and their glue (jco) -> one bundle (esbuild).
 //
-//   npm run build                      builds the component of this repository first
-//   npm run build -- FILE [DIRECTORY]  takes a component as it is; the bundle goes to DIRECTORY
+//   node scripts/build.ts             the component of this repository, built first, to `dist`
+//   node scripts/build.ts faulty      the tests' policy that traps on request, to `dist-faulty`
+//   node scripts/build.ts FILE DIST   a component as it is
 //
-// `gen` and `dist` hold nothing but what this writes.
+// `gen` and the directory of the bundle hold nothing but what this writes.
 
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 import { transpile } from '@bytecodealliance/jco';
@@ -20,22 +21,37 @@ const gen = join(root, 'gen');
 /** Workers compile WebAssembly when they are uploaded and refuse to at run time. */
 const COMPILES = /WebAssembly\s*\.\s*(?:Module\b|compile|instantiate|validate)|\beval\s*\(|\bnew\s+Function\b/;
 
-const [file, dist = join(root, 'dist')] = process.argv.slice(2);
-await glue(await readFile(file ?? component()));
+const [which, directory] = process.argv.slice(2);
+const dist = resolve(root, directory ?? (which === 'faulty' ? 'dist-faulty' : 'dist'));
+await glue(await readFile(component(which)));
 await bundle(dist);
 await report(dist);
 
-/** Builds `balancer.wasm` and answers where it is. */
-function component(): string {
-  const cargo = (...args: string[]) => execFileSync('cargo', args, {
+/** Answers where the component is, having built it if it is one of ours. */
+function component(which: string | undefined): string {
+  if (which !== undefined && which !== 'faulty') {
+    return which;
+  }
+  const { target_directory } = JSON.parse(
+    cargo('metadata', '--locked', '--no-deps', '--format-version', '1'),
+  );
+  const components = join(target_directory, 'components');
+  if (which === undefined) {
+    cargo('build', '--locked', '--package', 'edgelb-artifacts');
+    return join(components, 'balancer.wasm');
+  }
+  const guest = ['--profile', 'component', '--target', 'wasm32-wasip2', '--target-dir', components];
+  cargo('build', '--locked', '--package', 'edgelb-faulty', ...guest);
+  return join(components, 'wasm32-wasip2/component/edgelb_faulty.wasm');
+}
+
+function cargo(...args: string[]): string {
+  return execFileSync('cargo', args, {
     cwd: workspace,
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  cargo('build', '--locked', '--package', 'edgelb-artifacts');
-  const metadata = JSON.parse(cargo('metadata', '--locked', '--no-deps', '--format-version', '1'));
-  return join(metadata.target_directory, 'components', 'balancer.wasm');
 }
 
 /** Takes the component apart: the core modules verbatim, and JavaScript that lifts and lowers. */
@@ -82,5 +98,5 @@ async function report(directory: string): Promise<void> {
     bytes += content.length;
     gzip += gzipSync(content, { level: 9 }).length;
   }
-  console.log(`${directory}: ${bytes} bytes, ${gzip} gzip`);
+  console.log(`${relative(root, directory)}: ${bytes} bytes, ${gzip} gzip`);
 }

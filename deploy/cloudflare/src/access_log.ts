@@ -3,6 +3,7 @@
 
 import type { Backend, Event } from '../gen/interfaces/edgelb-balancer-exchange.js';
 import type { Answer } from './exchange.js';
+import type { Incoming } from './incoming.js';
 
 /** Characters from which on a segment of a path is taken for a token. */
 const SEGMENT = 20;
@@ -14,8 +15,8 @@ export function isLogged(variable: unknown): boolean {
 
 /** Logs a request. The duration is that to the head of the response. */
 export function logRequest(
-  { method }: Request,
-  { response, target, backend, attempts }: Answer,
+  { request: { method }, target }: Incoming,
+  { response, backend, attempts }: Answer,
   milliseconds: number,
 ): void {
   tell({

@@ -8,7 +8,7 @@ import type { BodySize } from '../gen/interfaces/edgelb-balancer-exchange.js';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The field lines of a message. */
+/** The field lines of a message, and `more` of them. */
 export function pack(headers: Headers, more = ''): Uint8Array {
   let lines = '';
   headers.forEach((value, name) => {

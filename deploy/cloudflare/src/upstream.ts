@@ -8,8 +8,8 @@ import type {
   EffectiveConfiguration,
 } from '../gen/interfaces/edgelb-balancer-exchange.js';
 import { apply } from './fields.js';
+import type { Incoming } from './incoming.js';
 import { type Timeouts, Timer, timeouts } from './timeouts.js';
-import type { Upload } from './upload.js';
 
 /** Why an attempt brought no response. */
 export interface Fault {
@@ -47,15 +47,17 @@ export class Upstream {
   }
 
   /** Performs an attempt. Throws `ClientGone` if nobody waits for its response any more. */
-  async send(
-    request: Request,
-    target: string,
-    { backend, edits, keep }: Attempt,
-    upload: Upload,
-  ): Promise<Response | Fault> {
-    const outgoing = this.#outgoing(request, target, backend, edits, upload.size.tag === 'none');
-    if (outgoing === undefined) {
+  async send(incoming: Incoming, attempt: Attempt): Promise<Response | Fault> {
+    const { request, target, upload } = incoming;
+    const backend = this.backends[attempt.backend];
+    // `OPTIONS *` has no URL: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
+    if (backend === undefined || target === '*') {
       return { cause: 'HTTP-request-denied', delivery: 'not-sent' };
+    }
+    const headers = new Headers(request.headers);
+    apply(attempt.edits, headers);
+    if (upload.size.tag === 'none') {
+      headers.delete('content-length');
     }
     const controller = new AbortController();
     let timedOut = false;
@@ -66,10 +68,10 @@ export class Upstream {
     const gone = () => controller.abort();
     request.signal.addEventListener('abort', gone);
     try {
-      const response = await fetch(outgoing.url, {
+      const response = await fetch(`${backend.scheme}://${backend.authority}${target}`, {
         method: request.method,
-        headers: outgoing.headers,
-        body: upload.read(Number(keep), timer, this.timeouts),
+        headers,
+        body: upload.read(Number(attempt.keep), timer, this.timeouts),
         redirect: 'manual',
         encodeResponseBody: 'manual',
         signal: controller.signal,
@@ -86,27 +88,6 @@ export class Upstream {
       timer.end();
       request.signal.removeEventListener('abort', gone);
     }
-  }
-
-  /** Where the request goes, and its fields; nothing if the runtime cannot say it. */
-  #outgoing(
-    request: Request,
-    target: string,
-    index: number,
-    edits: Uint8Array,
-    bodiless: boolean,
-  ): { url: string; headers: Headers } | undefined {
-    const backend = this.backends[index];
-    // `OPTIONS *` has no URL (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4).
-    if (backend === undefined || target === '*') {
-      return undefined;
-    }
-    const headers = new Headers(request.headers);
-    apply(edits, headers);
-    if (bodiless && (request.method === 'GET' || request.method === 'HEAD')) {
-      headers.delete('content-length');
-    }
-    return { url: `${backend.scheme}://${backend.authority}${target}`, headers };
   }
 }
 

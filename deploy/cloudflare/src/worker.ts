@@ -2,6 +2,7 @@
 
 import { isLogged, logEvent, logRequest } from './access_log.js';
 import { answer } from './exchange.js';
+import { Incoming } from './incoming.js';
 import { Isolate } from './isolate.js';
 import { Upstream } from './upstream.js';
 
@@ -27,9 +28,10 @@ export default {
 
 async function handle(request: Request, { isolate, upstream, logged }: Edge): Promise<Response> {
   const begun = Date.now();
-  const answered = await answer(request, isolate, upstream);
+  const incoming = new Incoming(request);
+  const answered = await answer(incoming, isolate, upstream);
   if (logged) {
-    logRequest(request, answered, Date.now() - begun);
+    logRequest(incoming, answered, Date.now() - begun);
   }
   return answered.response;
 }
