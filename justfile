@@ -65,7 +65,7 @@ _nginx:
     @.ci/need nginx
 
 _bench:
-    @.ci/need nginx haproxy wrk
+    @.ci/need nginx haproxy
 
 _deny:
     @.ci/need cargo-deny

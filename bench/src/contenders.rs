@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -64,6 +64,16 @@ impl Contender {
         }
     }
 
+    /// What it calls itself in `Via`; `None` without a proxy.
+    pub(crate) fn pseudonym(self) -> Option<&'static str> {
+        match self {
+            Self::Direct => None,
+            Self::Nginx => Some("nginx"),
+            Self::Haproxy => Some("haproxy"),
+            Self::Native | Self::Edgelb | Self::EdgelbWasiHttp => Some("edgelb"),
+        }
+    }
+
     /// What it says of its version; `None` if it does not.
     pub(crate) fn version(self) -> Option<String> {
         let (program, argument) = match self {
@@ -116,13 +126,16 @@ impl Contender {
 impl Running {
     /// Empties the access log: all append, so that none has to reopen it, and
     /// what was written need not reach the disk.
+    ///
+    /// # Errors
+    /// There is nothing in it.
     pub(crate) fn empty_log(&self) -> anyhow::Result<()> {
         if self.process.is_some() {
-            File::options()
-                .write(true)
-                .open(&self.access_log)
-                .and_then(|file| file.set_len(0))
-                .with_context(|| format!("`{}` keeps no access log", self.contender.name()))?;
+            let file = File::options().write(true).open(&self.access_log)?;
+            if file.metadata()?.len() == 0 {
+                bail!("the access log is empty");
+            }
+            file.set_len(0)?;
         }
         Ok(())
     }
@@ -146,7 +159,7 @@ fn edgelb() -> anyhow::Result<PathBuf> {
 fn serve(
     stage: &Stage,
     address: SocketAddr,
-    access_log: &std::path::Path,
+    access_log: &Path,
     door: &str,
 ) -> anyhow::Result<Command> {
     let mut command = Command::new(edgelb()?);
@@ -167,11 +180,7 @@ fn serve(
     Ok(command)
 }
 
-fn native(
-    stage: &Stage,
-    address: SocketAddr,
-    access_log: &std::path::Path,
-) -> anyhow::Result<Command> {
+fn native(stage: &Stage, address: SocketAddr, access_log: &Path) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command
         .args(["native", "--listen", &address.to_string()])
@@ -186,11 +195,7 @@ fn native(
     Ok(command)
 }
 
-fn nginx_proxy(
-    stage: &Stage,
-    address: SocketAddr,
-    access_log: &std::path::Path,
-) -> anyhow::Result<Command> {
+fn nginx_proxy(stage: &Stage, address: SocketAddr, access_log: &Path) -> anyhow::Result<Command> {
     let directory = stage.path(".");
     let config = stage.path("nginx.conf");
     let servers: String = stage
@@ -246,11 +251,7 @@ fn nginx_proxy(
 }
 
 /// HAProxy appends to no file itself, but its standard output may be one.
-fn haproxy(
-    stage: &Stage,
-    address: SocketAddr,
-    access_log: &std::path::Path,
-) -> anyhow::Result<Command> {
+fn haproxy(stage: &Stage, address: SocketAddr, access_log: &Path) -> anyhow::Result<Command> {
     let config = stage.path("haproxy.cfg");
     let servers: String = stage
         .backends

@@ -21,15 +21,15 @@ struct Exchange {
 
 /// Checks a contender's edits, with and without a session.
 pub(crate) fn check(contender: Contender, address: SocketAddr) -> anyhow::Result<()> {
-    if contender == Contender::Direct {
+    let Some(pseudonym) = contender.pseudonym() else {
         return Ok(());
-    }
+    };
     let first = exchange(address, "theme=dark")?;
     let cookie = first
         .field("set-cookie")
         .find_map(|value| value.split(';').next())
         .context("the response sets no session cookie")?;
-    first.check(contender, "theme=dark")?;
+    first.check(pseudonym, "theme=dark")?;
     // HAProxy adds it only to what says it may be cached.
     if contender != Contender::Haproxy {
         first.expect("cache-control", |value| value == "private")?;
@@ -40,15 +40,12 @@ pub(crate) fn check(contender: Contender, address: SocketAddr) -> anyhow::Result
         bail!("a client with a session was given another");
     }
     // nginx has no means to take one cookie out.
-    let left = match contender {
-        Contender::Nginx => format!("theme=dark; {cookie}"),
-        Contender::Direct
-        | Contender::Haproxy
-        | Contender::Native
-        | Contender::Edgelb
-        | Contender::EdgelbWasiHttp => "theme=dark".to_owned(),
+    let left = if contender == Contender::Nginx {
+        format!("theme=dark; {cookie}")
+    } else {
+        "theme=dark".to_owned()
     };
-    again.check(contender, &left)?;
+    again.check(pseudonym, &left)?;
     if first.seen.get("port") != again.seen.get("port") {
         bail!("a client with a session was moved");
     }
@@ -56,7 +53,7 @@ pub(crate) fn check(contender: Contender, address: SocketAddr) -> anyhow::Result
 }
 
 impl Exchange {
-    fn check(&self, contender: Contender, cookie: &str) -> anyhow::Result<()> {
+    fn check(&self, pseudonym: &str, cookie: &str) -> anyhow::Result<()> {
         let client = self.client;
         self.saw("x-forwarded-for", &client.to_string())?;
         self.saw("x-forwarded-proto", "http")?;
@@ -64,17 +61,11 @@ impl Exchange {
         let forwarded = format!("for={client};host=bench.example;proto=http");
         self.saw("forwarded", &forwarded)?;
         self.saw("cookie", cookie)?;
-        let name = match contender {
-            Contender::Direct => return Ok(()),
-            Contender::Nginx => "nginx",
-            Contender::Haproxy => "haproxy",
-            Contender::Native | Contender::Edgelb | Contender::EdgelbWasiHttp => "edgelb",
-        };
-        let via = format!("1.1 {name}");
+        let via = format!("1.1 {pseudonym}");
         self.saw("via", &via)?;
-        self.saw("cdn-loop", name)?;
+        self.saw("cdn-loop", pseudonym)?;
         self.expect("via", |value| value == via)?;
-        if name == "edgelb" {
+        if pseudonym == "edgelb" {
             // The others pass on what `Connection` names.
             self.saw("x-hop", "")?;
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, request};
 use http_body_util::BodyExt as _;
@@ -85,5 +85,19 @@ fn host(headers: &HeaderMap) -> Result<Option<Authority>, BadTarget> {
             Err(_) => Err(BadTarget),
         },
         (Some(_), Some(_)) => Err(BadTarget),
+    }
+}
+
+/// Says of a request without a body that it has none, where the method leaves
+/// that open: the field that tells chunked content from no content,
+/// `transfer-encoding`, is hidden from guests.
+pub(super) fn tell_no_body(parts: &mut request::Parts) {
+    let clear = matches!(
+        parts.method,
+        Method::GET | Method::HEAD | Method::CONNECT | Method::TRACE
+    );
+    if !clear && !parts.headers.contains_key(CONTENT_LENGTH) {
+        let none = HeaderValue::from_static("0");
+        parts.headers.insert(CONTENT_LENGTH, none);
     }
 }

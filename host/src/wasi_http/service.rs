@@ -11,7 +11,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use super::blueprint::Blueprint;
 use super::guest::World;
 use super::isolate::{self, Job};
-use super::request::Head;
+use super::request::{self, Head};
 use super::ticket::Ticket;
 use super::{body, failure};
 use crate::body::Body;
@@ -51,7 +51,10 @@ impl Service {
     ///
     /// Interim responses are not relayed: `wasi:http` has none.
     pub(crate) async fn fetch(self: &Arc<Self>, request: Request<Body>, client: Client) -> Answer {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            request::tell_no_body(&mut parts);
+        }
         let ticket = Arc::new(Ticket::default());
         let response = match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {

@@ -11,7 +11,6 @@ crate::both_doors!(
     what_has_no_body_is_sent_again,
     a_body_is_sent_again_whole,
     a_body_beyond_the_limit_is_not_sent_again_once_read,
-    a_body_nobody_read_is_sent_again_whatever_its_length,
     retries_are_bounded_and_never_repeat_a_backend,
     the_last_response_is_forwarded_as_it_is,
     what_the_client_hears_when_no_backend_answers,
@@ -117,8 +116,11 @@ async fn a_body_beyond_the_limit_is_not_sent_again_once_read(door: Door) {
     assert_eq!(scene.attempts(), 2, "home, and its failure");
 }
 
-async fn a_body_nobody_read_is_sent_again_whatever_its_length(door: Door) {
-    let scene = Scene::new(door, &[("REPLAY_LIMIT", "0")]);
+/// By the standard door a body that was handed to an attempt is gone, whether
+/// or not anybody read of it: `wasi:http` has no way to take it back.
+#[tokio::test(start_paused = true)]
+async fn a_body_nobody_read_is_sent_again_whatever_its_length() {
+    let scene = Scene::new(Door::Exchange, &[("REPLAY_LIMIT", "0")]);
     let home = scene.home().await;
     home.script(|_| Act::Unreachable(Cause::ConnectionRefused));
     let body: Vec<u8> = Noise::new(7, 1 << 20).flatten().collect();

@@ -1,0 +1,114 @@
+// The way to the backends: one attempt over the runtime's `fetch`.
+
+import type {
+  Attempt,
+  Backend,
+  Cause,
+  Delivery,
+  EffectiveConfiguration,
+} from '../gen/interfaces/edgelb-balancer-exchange.js';
+import { apply } from './fields.js';
+import type { Incoming } from './incoming.js';
+import { type Timeouts, Timer, timeouts } from './timeouts.js';
+
+/** Why an attempt brought no response. */
+export interface Fault {
+  readonly cause: Cause;
+  readonly delivery: Delivery;
+}
+
+/** The client went away while an attempt was under way. */
+export class ClientGone extends Error {}
+
+/**
+ * Statuses in which Cloudflare's edge, which stands between a Worker and its
+ * backends, says that it got no response from them:
+ * https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
+ */
+const EDGE_FAULTS = new Map<number, Fault>([
+  [521, { cause: 'connection-refused', delivery: 'not-sent' }],
+  // Also said of a connection on which nothing is acknowledged.
+  [522, { cause: 'connection-timeout', delivery: 'maybe-sent' }],
+  [523, { cause: 'destination-IP-unroutable', delivery: 'not-sent' }],
+  [524, { cause: 'HTTP-response-timeout', delivery: 'maybe-sent' }],
+  [525, { cause: 'TLS-protocol-error', delivery: 'not-sent' }],
+  [526, { cause: 'TLS-certificate-error', delivery: 'not-sent' }],
+  [530, { cause: 'destination-unavailable', delivery: 'not-sent' }],
+]);
+
+/** The backends, and how long is waited for them. */
+export class Upstream {
+  readonly backends: readonly Backend[];
+  readonly timeouts: Timeouts;
+
+  constructor(configuration: EffectiveConfiguration) {
+    this.backends = configuration.backends;
+    this.timeouts = timeouts(configuration);
+  }
+
+  /** Performs an attempt. Throws `ClientGone` if nobody waits for its response any more. */
+  async send(incoming: Incoming, attempt: Attempt): Promise<Response | Fault> {
+    const { request, target, upload } = incoming;
+    const backend = this.backends[attempt.backend];
+    // `OPTIONS *` has no URL: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
+    if (backend === undefined || target === '*') {
+      return { cause: 'HTTP-request-denied', delivery: 'not-sent' };
+    }
+    const headers = new Headers(request.headers);
+    apply(attempt.edits, headers);
+    if (upload.size.tag === 'none') {
+      headers.delete('content-length');
+    }
+    const controller = new AbortController();
+    let timedOut = false;
+    const timer = new Timer(() => {
+      timedOut = true;
+      controller.abort();
+    });
+    const gone = () => controller.abort();
+    request.signal.addEventListener('abort', gone);
+    try {
+      const response = await fetch(`${backend.scheme}://${backend.authority}${target}`, {
+        method: request.method,
+        headers,
+        body: upload.read(Number(attempt.keep), timer, this.timeouts),
+        redirect: 'manual',
+        encodeResponseBody: 'manual',
+        signal: controller.signal,
+      });
+      return edgeFault(response) ?? response;
+    } catch (error) {
+      if (upload.broken || request.signal.aborted) {
+        throw new ClientGone();
+      }
+      return timedOut
+        ? { cause: 'HTTP-response-timeout', delivery: 'maybe-sent' }
+        : fetchFault(error);
+    } finally {
+      timer.end();
+      request.signal.removeEventListener('abort', gone);
+    }
+  }
+}
+
+/**
+ * What the error of a `fetch` means. The runtime tells neither a refused
+ * connection from one that was lost (`retryable`), nor a name that does not
+ * resolve from a failed TLS handshake; so nothing proves that nothing was sent.
+ */
+function fetchFault(error: unknown): Fault {
+  const lost = error instanceof Error && 'retryable' in error;
+  return {
+    cause: lost ? 'connection-terminated' : 'destination-unavailable',
+    delivery: 'maybe-sent',
+  };
+}
+
+function edgeFault(response: Response): Fault | undefined {
+  const fault = EDGE_FAULTS.get(response.status);
+  if (fault === undefined || response.headers.get('server') !== 'cloudflare') {
+    return undefined;
+  }
+  response.body?.cancel().catch(() => {});
+  return fault;
+}

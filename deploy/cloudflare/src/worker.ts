@@ -1,0 +1,57 @@
+// edgelb on Cloudflare Workers: the entry.
+
+import { isLogged, logEvent, logRequest } from './access_log.js';
+import { answer } from './exchange.js';
+import { Incoming } from './incoming.js';
+import { Isolate } from './isolate.js';
+import { Upstream } from './upstream.js';
+
+/** What lives as long as the isolate. */
+interface Edge {
+  readonly isolate: Isolate;
+  readonly upstream: Upstream;
+  readonly logged: boolean;
+}
+
+let edge: Edge | undefined;
+
+export default {
+  fetch(request, env, context): Promise<Response> {
+    edge ??= start(env);
+    const answered = handle(request, edge);
+    // So that the exchange is abandoned in order should the client go away: else
+    // the runtime stops a request at the point where it waits.
+    context.waitUntil(answered);
+    return answered;
+  },
+} satisfies ExportedHandler<Record<string, unknown>>;
+
+async function handle(request: Request, { isolate, upstream, logged }: Edge): Promise<Response> {
+  const begun = Date.now();
+  const incoming = new Incoming(request);
+  const answered = await answer(incoming, isolate, upstream);
+  if (logged) {
+    logRequest(incoming, answered, Date.now() - begun);
+  }
+  return answered.response;
+}
+
+/** Starts the policy; its environment are the variables and secrets among the bindings. */
+function start(env: Record<string, unknown>): Edge {
+  const environment = Object.entries(env).filter(
+    (binding): binding is [string, string] => typeof binding[1] === 'string',
+  );
+  const logged = isLogged(env['EDGELB_LOG']);
+  const isolate = new Isolate(environment, event => {
+    if (logged) {
+      logEvent(event, upstream.backends);
+    }
+  });
+  const { configuration, errors } = isolate.configuration();
+  if (errors.length > 0) {
+    // Told here and nowhere else: whom the policy answers 500 need not know.
+    console.error({ message: 'the configuration is faulty', errors });
+  }
+  const upstream = new Upstream(configuration);
+  return { isolate, upstream, logged };
+}
