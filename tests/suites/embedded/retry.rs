@@ -29,11 +29,14 @@ enum Trouble {
     Status(u16),
 }
 
+/// Method, fields, trouble, and whether another backend is tried.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Trouble, bool);
+
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2>
 async fn what_may_be_sent_again(door: Door) {
     use Trouble::{MaybeSent, NotSent, Status};
     const KEY: &[(&str, &str)] = &[("idempotency-key", "\"8e03978e\"")];
-    let table: [(&str, &[(&str, &str)], Trouble, bool); 15] = [
+    let table: [Row<'_>; 15] = [
         ("GET", &[], NotSent, true),
         ("GET", &[], MaybeSent, true),
         ("GET", &[], Status(500), true),
