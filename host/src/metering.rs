@@ -37,14 +37,14 @@ impl Meter {
             }
             // The thread may have been waiting for a processor, not the guest spinning.
             if now.saturating_sub(seen.1) < budget {
-                Ok(UpdateDeadline::Continue(1))
+                Ok(UpdateDeadline::Continue(Ticker::DEADLINE))
             } else {
                 Err(wasmtime::Error::msg(
                     "the guest exceeded its processor time",
                 ))
             }
         });
-        store.set_epoch_deadline(1);
+        store.set_epoch_deadline(Ticker::DEADLINE);
         meter
     }
 

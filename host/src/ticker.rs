@@ -29,6 +29,11 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
+    /// How many ticks ahead deadlines are to be. One tick is sure to come after
+    /// each [`Self::wake`]; a second is not, if the thread was between its tick
+    /// and noting it.
+    pub(crate) const DEADLINE: u64 = 1;
+
     /// Starts the thread; it ends with the ticker.
     pub(crate) fn start(engine: &Engine) -> wasmtime::Result<Self> {
         let state = Arc::new(AtomicU8::new(BUSY));

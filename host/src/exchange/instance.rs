@@ -107,7 +107,7 @@ impl Instance {
         call: impl FnOnce(&Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
         // In this order: once it is told of the turn, the ticker ticks at least once more.
-        self.store.set_epoch_deadline(1);
+        self.store.set_epoch_deadline(Ticker::DEADLINE);
         self.meter.turn();
         call(self.policy.edgelb_balancer_exchange(), &mut self.store)
     }

@@ -26,6 +26,42 @@ pub(super) fn code(error: BodyError) -> Error {
     }
 }
 
+/// The client's body on its way to the guest.
+pub(super) struct Inbound {
+    body: Body,
+    ticket: Arc<Ticket>,
+}
+
+impl Inbound {
+    pub(super) fn new(body: Body, ticket: Arc<Ticket>) -> Self {
+        Self { body, ticket }
+    }
+}
+
+impl HttpBody for Inbound {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let arrived = matches!(frame, Poll::Ready(None | Some(Ok(_))));
+        this.ticket.await_client(!arrived);
+        frame.map_err(code)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// A request body that the guest gives, read up to where it shows whether
 /// there is any: without one there is still the promise of trailers, and a GET
 /// must not be framed for a body that never comes.

@@ -8,9 +8,9 @@ use crate::body::Body;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// The request names no host.
-pub(super) fn bad_host() -> Response<Body> {
-    answer(StatusCode::BAD_REQUEST, None)
+/// The request is at fault.
+pub(super) fn client(status: StatusCode) -> Response<Body> {
+    answer(status, None)
 }
 
 /// The guest trapped, ran away, or does not start.

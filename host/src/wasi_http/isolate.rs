@@ -16,7 +16,7 @@ use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 
 use super::blueprint::{Blueprint, Instance};
-use super::body;
+use super::body::{self, Inbound};
 use super::guest::{Guest, World};
 use super::request::Head;
 use super::ticket::Ticket;
@@ -101,6 +101,7 @@ async fn answer(accessor: &Accessor<Guest>, service: &Service, job: Job) -> wasm
     }
     let handle = service.wasi_http_handler().func_handle();
     let call = accessor.with(|mut store| {
+        let body = Inbound::new(body, Arc::clone(&ticket));
         let request = store.data_mut().table.push(head.with(body))?;
         let call = handle.start_call_concurrent(&mut store, (request,))?;
         store.data_mut().tickets.insert(call.task(), ticket);

@@ -116,7 +116,7 @@ impl Attempt {
             *request.body_mut() = body::peek(std::mem::take(request.body_mut())).await;
         }
         let upgrade = request.headers().contains_key(UPGRADE);
-        let response = self.send(request).await.map_err(code)?;
+        let response = self.send(request).await.map_err(|error| self.code(error))?;
 
         let (mut parts, body) = response.into_parts();
         headers::retain(&mut parts.headers, |name| !super::fields::is_hidden(name));
@@ -144,6 +144,21 @@ impl Attempt {
             (sent, _) => sent,
         }
     }
+
+    /// A failure in WASI's words. One of the client's is noted, too.
+    fn code(&self, error: SendError) -> Error {
+        if error.fault != Fault::Client {
+            return code(error.cause);
+        }
+        if let Some(ticket) = &self.ticket {
+            ticket.body_failed(if error.cause == Cause::ConnectionReadTimeout {
+                StatusCode::REQUEST_TIMEOUT
+            } else {
+                StatusCode::BAD_REQUEST
+            });
+        }
+        Error::HttpRequestBodySize(None)
+    }
 }
 
 /// The same request, whose body is empty.
@@ -163,12 +178,8 @@ fn may_lack_a_body(request: &Request<Body>) -> bool {
         && !request.headers().contains_key(CONTENT_LENGTH)
 }
 
-/// A failure in WASI's words.
-fn code(error: SendError) -> Error {
-    if error.fault == Fault::Client {
-        return Error::HttpRequestBodySize(None);
-    }
-    match error.cause {
+fn code(cause: Cause) -> Error {
+    match cause {
         Cause::DnsTimeout => Error::DnsTimeout,
         Cause::DnsError => Error::DnsError {
             rcode: None,

@@ -5,13 +5,11 @@ use std::net::IpAddr;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, request};
-use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::p3::Request;
 use wasmtime_wasi_http::{FieldMap, WasiHttpHooks};
 
-use super::body;
+use super::body::Inbound;
 use super::fields::{PEER_FIELD, is_hidden};
-use crate::body::Body;
 use crate::headers;
 
 /// Cheap to show more than once: should the instance be lost, another is asked.
@@ -57,7 +55,7 @@ impl Head {
     }
 
     /// The request with this body.
-    pub(super) fn with(self, body: Body) -> Request {
+    pub(super) fn with(self, body: Inbound) -> Request {
         // The second value tells how the guest fared with the body, which nobody asks.
         let (request, _) = Request::new(
             self.method,
@@ -66,7 +64,7 @@ impl Head {
             self.target,
             self.fields,
             None,
-            body.map_err(body::code),
+            body,
         );
         request
     }

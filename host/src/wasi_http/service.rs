@@ -63,7 +63,7 @@ impl Service {
                 waiting.over();
                 response
             }
-            Err(_) => failure::bad_host(),
+            Err(_) => failure::client(StatusCode::BAD_REQUEST),
         };
         Answer {
             response,
@@ -82,10 +82,11 @@ impl Service {
         {
             answered = self.ask_alone(head, ticket).await;
         }
-        let response = match answered {
-            Ok(Ok(response)) => finish(response, ticket),
-            Ok(Err(code)) => failure::coded(&code),
-            Err(Lost) => failure::trapped(),
+        let response = match (ticket.client_failure(), answered) {
+            (Some(status), _) => failure::client(status),
+            (None, Ok(Ok(response))) => finish(response, ticket),
+            (None, Ok(Err(code))) => failure::coded(&code),
+            (None, Err(Lost)) => failure::trapped(),
         };
         if has_no_body(&method, response.status()) {
             return response.map(|_| Body::empty());

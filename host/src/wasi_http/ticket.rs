@@ -1,8 +1,9 @@
 //! What the host knows of one request while the guest is at work on it.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::Notify;
 
@@ -12,6 +13,8 @@ pub(super) struct Ticket {
     sent: AtomicU32,
     cancelled: AtomicBool,
     cancel: Notify,
+    awaits_client: AtomicBool,
+    client_failure: OnceLock<StatusCode>,
     tunnel: Mutex<Option<OnUpgrade>>,
 }
 
@@ -39,6 +42,27 @@ impl Ticket {
         if !self.cancelled.load(Ordering::SeqCst) {
             cancel.await;
         }
+    }
+
+    /// Whoever reads the request's body waits for the client, or in vain; or
+    /// no longer does.
+    pub(super) fn await_client(&self, awaits: bool) {
+        self.awaits_client.store(awaits, Ordering::Relaxed);
+    }
+
+    /// A body failed on its way to a backend, which deserves this status if it
+    /// was the client's.
+    pub(super) fn body_failed(&self, status: StatusCode) {
+        if self.awaits_client.load(Ordering::Relaxed) {
+            // The first is what the others come from.
+            let _ = self.client_failure.set(status);
+        }
+    }
+
+    /// What the client is answered because its body failed, whatever the guest
+    /// makes of it.
+    pub(super) fn client_failure(&self) -> Option<StatusCode> {
+        self.client_failure.get().copied()
     }
 
     /// Leaves the connection of a 101 here for whoever reads its body.
