@@ -10,40 +10,32 @@ tools := justfile_directory() / ".tools"
 _list:
     @{{ just_executable() }} --list --unsorted
 
-# Everything that CI checks, cheapest first
-test: fmt build clippy doc purity unit suites deny
+# Everything that CI checks
+test: fmt build clippy doc tests deny
 
 # The code is formatted
 fmt:
     cargo fmt --all --check
 
-# Everything compiles, the components too; one build for all steps that follow
-build: _targets
+# Everything compiles, the components too; the steps that follow share it
+build:
     cargo build --locked --workspace --all-targets
 
 # No warnings: on the host, and in the guests as guests
 clippy: _targets
     cargo clippy --locked --workspace --all-targets -- -D warnings
-    cargo clippy --locked --target wasm32-wasip2 --target-dir target/components --profile component \
+    cargo clippy --locked --target wasm32-wasip2 --target-dir target/clippy --profile component \
         -p edgelb-policy -p edgelb-balancer-component -p edgelb-shell -p edgelb-faulty -- -D warnings
+    cargo clippy --locked --target wasm32-unknown-unknown --target-dir target/clippy --profile component \
+        -p edgelb-pure -- -D warnings
 
 # The documentation builds, without a broken link
-doc: _targets
+doc:
     cargo doc --locked --workspace --no-deps --document-private-items
 
-# The core imports nothing, not even from an engine without WASI
-purity: _targets
-    cargo build --locked --target wasm32-unknown-unknown --target-dir target/components --profile component -p edgelb-pure
-    cargo test --locked --workspace --test purity -- --include-ignored
-
-# Tables, laws, goldens and doc tests
-unit: _targets
-    cargo test --locked --workspace --exclude edgelb-tests
-
-# The real component in the embedded host, and the real process on real sockets
-suites: _targets _nginx
-    cargo build --locked --workspace --all-targets
-    cargo test --locked --workspace -p edgelb-tests
+# All tests: tables, laws, the component in the embedded host, the real process on real sockets
+tests *filter: build _nginx
+    cargo test --locked --workspace -- {{ filter }}
 
 # Licences, sources and bans of everything in the lock file
 deny: _deny
@@ -54,17 +46,16 @@ deny: _deny
         || { cat target/advisories.log; exit 1; }
 
 # Three nginx under load for a minute, one killed and restarted every two seconds
-soak: _targets _nginx
-    cargo build --locked --workspace --all-targets
-    SOAK_SECONDS=60 cargo test --locked --workspace -p edgelb-tests --test process soak -- --nocapture
+soak: build _nginx
+    SOAK_SECONDS=60 cargo test --locked --workspace --test process -- --nocapture no_idempotent_request_fails
 
 # Requests per second, latency and CPU per request beside nginx, haproxy and a native proxy
-bench *options: _targets _bench
+bench *options: _bench
     cargo build --locked --release
     cargo run --locked --release -p edgelb-bench -- {{ options }}
 
 # Rewrites every golden file from what the code says now; read the diff
-golden: _targets
+golden: build
     UPDATE_GOLDEN=1 cargo test --locked --workspace
 
 _targets:
@@ -74,7 +65,7 @@ _nginx:
     @.ci/need nginx
 
 _bench:
-    @.ci/need nginx haproxy wrk
+    @.ci/need nginx haproxy
 
 _deny:
     @.ci/need cargo-deny

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use anyhow::{Context, Result};
+use edgelb_build::Target;
 
 /// What they are made of, from the workspace's root.
 const SOURCES: [&str; 7] = [
@@ -17,10 +18,15 @@ const SOURCES: [&str; 7] = [
 ];
 
 fn main() -> Result<()> {
-    let built = edgelb_build::components(&["edgelb-faulty"], &SOURCES)?;
-    let out_dir = env::var_os("OUT_DIR").context("OUT_DIR is not set")?;
-    let faulty = built.join("edgelb_faulty.wasm");
-    fs::copy(&faulty, Path::new(&out_dir).join("faulty.wasm"))
-        .with_context(|| format!("`{}` cannot be copied", faulty.display()))?;
+    for (target, package, name) in [
+        (Target::Component, "edgelb-faulty", "faulty"),
+        (Target::Bare, "edgelb-pure", "pure"),
+    ] {
+        let built = edgelb_build::guests(target, &[package], &SOURCES)?;
+        let guest = built.join(format!("edgelb_{name}.wasm"));
+        let out_dir = env::var_os("OUT_DIR").context("OUT_DIR is not set")?;
+        fs::copy(&guest, Path::new(&out_dir).join(format!("{name}.wasm")))
+            .with_context(|| format!("`{}` cannot be copied", guest.display()))?;
+    }
     Ok(())
 }

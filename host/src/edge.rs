@@ -355,3 +355,16 @@ fn ask(
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_goes_between_threads_and_so_do_its_answers() {
+        fn sent<T: Send>(_: impl FnOnce(&'static Edge) -> T) {}
+        fn shared<T: Send + Sync>() {}
+        shared::<Edge>();
+        sent(|edge| edge.fetch(Request::new(())));
+    }
+}

@@ -45,10 +45,14 @@
 
 mod body;
 mod clock;
+mod compiled;
 mod edge;
 mod error;
 mod exchange;
+mod headers;
+mod metering;
 mod serve;
+mod ticker;
 mod upstream;
 mod wasi_http;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use anyhow::{Context, Result};
+use edgelb_build::Target;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 
@@ -22,7 +23,7 @@ const SOURCES: [&str; 8] = [
 ];
 
 fn main() -> Result<()> {
-    let built = edgelb_build::components(&PACKAGES, &SOURCES)?;
+    let built = edgelb_build::guests(Target::Component, &PACKAGES, &SOURCES)?;
     let balancer = read(&built.join("balancer.wasm"))?;
     let shell = read(&built.join("edgelb_shell.wasm"))?;
     let edgelb = compose(&balancer, &shell).context("the components cannot be composed")?;

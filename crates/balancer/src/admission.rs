@@ -72,7 +72,7 @@ pub(crate) fn admit<'a>(
     scheme: Scheme,
     policy: &Policy,
 ) -> Admission<'a> {
-    let Some(host) = well_formed_host(head, survey) else {
+    let Ok(host) = well_formed_host(head, survey) else {
         return Admission::Refuse(Refusal::Malformed);
     };
     match head.method {
@@ -98,7 +98,9 @@ pub(crate) fn admit<'a>(
         && !head.target.starts_with(ACME_PATHS);
     if redirected {
         let safe = matches!(head.method, "GET" | "HEAD");
-        return Admission::Redirect { host, safe };
+        return host.map_or(Admission::Refuse(Refusal::Malformed), |host| {
+            Admission::Redirect { host, safe }
+        });
     }
     if survey.upgrade.is_lost() {
         return Admission::Refuse(Refusal::WebSocket);
@@ -106,17 +108,28 @@ pub(crate) fn admit<'a>(
     Admission::Admit
 }
 
+/// No host, or more than one, or what is none.
+struct MalformedHost;
+
 /// The host, where authority and `Host` are well formed and there is but one.
 /// The authority stands where they differ, as it does in an absolute target
-/// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>).
-fn well_formed_host<'a>(head: &RequestHead<'a>, survey: &Survey<'_>) -> Option<&'a str> {
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>). `None` where the
+/// runtime tells neither.
+fn well_formed_host<'a>(
+    head: &RequestHead<'a>,
+    survey: &Survey<'_>,
+) -> Result<Option<&'a str>, MalformedHost> {
+    if head.authority.is_empty() && survey.hosts == 0 {
+        return Ok(None);
+    }
     let host_is_fine = survey.host.is_none_or(|value| {
         value == head.authority.as_bytes()
             || str::from_utf8(value).is_ok_and(|value| authority::host(value).is_some())
     });
-    (survey.hosts <= 1 && host_is_fine)
-        .then(|| authority::host(head.authority))
-        .flatten()
+    match authority::host(head.authority) {
+        Some(host) if survey.hosts <= 1 && host_is_fine => Ok(Some(host)),
+        _ => Err(MalformedHost),
+    }
 }
 
 /// Whether the target is a path and query, or the `*` of a server-wide OPTIONS,
@@ -157,14 +170,15 @@ fn is_authorized(survey: &Survey<'_>, policy: &Policy) -> bool {
         })
 }
 
-/// A name with the dot of the root at its end is the same name.
-fn is_primary(host: &str, policy: &Policy) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
+/// A name with the dot of the root at its end is the same name. A host that
+/// nobody told is none of the domains.
+fn is_primary(host: Option<&str>, policy: &Policy) -> bool {
+    let host = host.map(|host| host.strip_suffix('.').unwrap_or(host));
     policy.primary_domains.is_empty()
         || policy
             .primary_domains
             .iter()
-            .any(|domain| domain.eq_ignore_ascii_case(host))
+            .any(|domain| host.is_some_and(|host| domain.eq_ignore_ascii_case(host)))
 }
 
 #[cfg(test)]
@@ -230,7 +244,8 @@ mod tests {
             ),
             ("[2001:db8::1]:8443", "/", "", Admission::Admit),
             ("lb.example", "/", "host:other.example\n", Admission::Admit),
-            ("", "/", "", MALFORMED),
+            ("", "/", "host:\n", MALFORMED),
+            ("", "/", "", MISDIRECTED),
             ("lb.example", "/", "host:a\nhost:a\n", MALFORMED),
             ("lb.example", "/", "host:user@lb.example\n", MALFORMED),
             ("user@lb.example", "/", "", MALFORMED),
@@ -268,7 +283,22 @@ mod tests {
             assert_eq!(found, expected, "{method}");
         }
         // The order: a malformed authority comes before the method.
-        assert_eq!(decide(Scheme::Https, "CONNECT", "", "", ""), MALFORMED);
+        assert_eq!(decide(Scheme::Https, "CONNECT", "a@b", "", ""), MALFORMED);
+    }
+
+    /// `wasmtime serve` shows neither authority nor Host.
+    #[test]
+    fn a_host_that_the_runtime_does_not_tell_is_any_host_but_none_to_redirect_to() {
+        let any = Policy::default();
+        let redirecting = Policy {
+            https_redirect: true,
+            ..Policy::default()
+        };
+        for (policy, expected) in [(any, Admission::Admit), (redirecting, MALFORMED)] {
+            let head = head(Scheme::Http, "GET", "", "/", "");
+            let survey = Survey::of(&head, &policy, false);
+            assert_eq!(admit(&head, &survey, Scheme::Http, &policy), expected);
+        }
     }
 
     #[test]

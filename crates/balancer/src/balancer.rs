@@ -88,7 +88,18 @@ impl Balancer {
         let survey = Survey::of(head, policy, peer.trusted);
         let scheme = client::scheme(peer, head.scheme, survey.forwarded_proto);
         match admit(head, &survey, scheme, policy) {
-            Admission::Admit => self.open(head, &survey, peer, scheme, ledger, now, seed),
+            Admission::Admit => {
+                let route = Route {
+                    peer,
+                    client: client::identify(peer, &survey, head.fields, &policy.trusted_proxies),
+                    scheme,
+                };
+                let exchange = self.exchange(head, &survey, route, now, seed);
+                match exchange.next(ledger, now) {
+                    Some(backend) => exchange.send(backend, ledger, now),
+                    None => exchange.exhausted(ledger, now, Cause::DestinationUnavailable),
+                }
+            }
             Admission::Refuse(refusal) => Step::Reply(reply::refuse(refusal)),
             Admission::Redirect { host, safe } => {
                 Step::Reply(reply::redirect(host, head.target, safe))
@@ -134,52 +145,35 @@ impl Balancer {
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what `begin` was told and found out"
-    )]
-    fn open(
+    fn exchange(
         &self,
         head: &RequestHead<'_>,
         survey: &Survey<'_>,
-        peer: Peer,
-        scheme: Scheme,
-        ledger: &mut Ledger,
+        route: Route,
         now: Timestamp,
         seed: Seed,
-    ) -> Step {
+    ) -> Exchange {
         let policy = &self.core.policy;
-        let client = client::identify(peer, survey, head.fields, &policy.trusted_proxies);
-        let route = Route {
-            peer,
-            client,
-            scheme,
-        };
-        let session = survey
-            .session
-            .filter(|_| policy.sticky_sessions)
-            .and_then(|value| self.core.sessions.read(value, now));
-        let exchange = Exchange {
+        Exchange {
             core: Arc::clone(&self.core),
             edits: request_edits(head, survey, route, &policy.session_cookie_name),
             affinity: affinity::of(
                 &policy.affinity_key,
                 head.target,
                 survey.affinity,
-                client,
+                route.client,
                 seed,
             ),
-            session,
-            scheme,
+            session: survey
+                .session
+                .filter(|_| policy.sticky_sessions)
+                .and_then(|value| self.core.sessions.read(value, now)),
+            scheme: route.scheme,
             body: head.body,
             idempotent: is_idempotent(head.method) || survey.idempotency_key,
             tunnel: survey.upgrade.is_asked(),
             tried: Tried::default(),
             reached: false,
-        };
-        match exchange.next(ledger, now) {
-            Some(backend) => exchange.send(backend, ledger, now),
-            None => exchange.exhausted(ledger, now, Cause::DestinationUnavailable),
         }
     }
 }

@@ -43,12 +43,17 @@ impl Edits {
 
     /// Replaces every field of this name by one.
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.line(b'=', name, value.as_ref());
+        self.line(b'=', name, &[value.as_ref()]);
+    }
+
+    /// The same with a value in parts.
+    pub(crate) fn set_parts(&mut self, name: &str, value: &[&[u8]]) {
+        self.line(b'=', name, value);
     }
 
     /// Appends a field.
     pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.line(b'+', name, value.as_ref());
+        self.line(b'+', name, &[value.as_ref()]);
     }
 
     /// The edits in order.
@@ -78,7 +83,7 @@ impl Edits {
         self.0
     }
 
-    fn line(&mut self, kind: u8, name: &str, value: &[u8]) {
+    fn line(&mut self, kind: u8, name: &str, value: &[&[u8]]) {
         self.0.push(kind);
         self.name(name);
         self.0.push(b':');

@@ -1,5 +1,7 @@
 //! Field lines in one block of bytes: `name:value\n` each (RFC 9110 section 5).
 
+use memchr::memchr;
+
 /// A borrowed block of field lines.
 ///
 /// Lines that have no colon or an empty name are skipped: a block is input.
@@ -14,17 +16,31 @@ impl<'a> Fields<'a> {
 
     /// Names and values, in order.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.0.split(|&byte| byte == b'\n').filter_map(|line| {
-            let colon = line.iter().position(|&byte| byte == b':')?;
-            let name = str::from_utf8(&line[..colon]).ok()?;
-            (!name.is_empty()).then_some((name, &line[colon + 1..]))
+        self.lines()
+            .filter_map(|(name, value)| Some((str::from_utf8(name).ok()?, value)))
+    }
+
+    /// The same, names unchecked: what is looked at on every request.
+    pub(crate) fn lines(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            while !rest.is_empty() {
+                let end = memchr(b'\n', rest).unwrap_or(rest.len());
+                let line = &rest[..end];
+                rest = rest.get(end + 1..).unwrap_or_default();
+                match line.iter().position(|&byte| byte == b':') {
+                    None | Some(0) => {}
+                    Some(colon) => return Some((&line[..colon], &line[colon + 1..])),
+                }
+            }
+            None
         })
     }
 
     /// The values of a field, in order; names compare without regard to case.
     pub fn values(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+        self.lines()
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value)
     }
 }
@@ -43,7 +59,7 @@ impl FieldLines {
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(b':');
-        push_line(&mut self.0, value.as_ref());
+        push_line(&mut self.0, &[value.as_ref()]);
     }
 
     /// A view of it.
@@ -57,12 +73,16 @@ impl FieldLines {
     }
 }
 
-/// Appends a text and the line feed that ends it, which is the only one.
-pub(crate) fn push_line(block: &mut Vec<u8>, text: &[u8]) {
-    if text.contains(&b'\n') {
-        block.extend(text.iter().filter(|&&byte| byte != b'\n'));
-    } else {
-        block.extend_from_slice(text);
+/// Appends a text in parts, and the line feed that ends it. Those within it,
+/// which no field can contain, are left out.
+pub(crate) fn push_line(block: &mut Vec<u8>, text: &[&[u8]]) {
+    let start = block.len();
+    for part in text {
+        block.extend_from_slice(part);
+    }
+    if memchr(b'\n', &block[start..]).is_some() {
+        let line = block.split_off(start);
+        block.extend(line.into_iter().filter(|&byte| byte != b'\n'));
     }
     block.push(b'\n');
 }

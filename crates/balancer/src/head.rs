@@ -39,7 +39,7 @@ pub struct RequestHead<'a> {
     pub method: &'a str,
     /// The scheme of the connection it arrived by.
     pub scheme: Scheme,
-    /// Authority of the request; empty where it has none.
+    /// Authority of the request; empty where the runtime does not tell.
     pub authority: &'a str,
     /// Path and query byte for byte; `*` for a server-wide OPTIONS.
     pub target: &'a str,

@@ -9,6 +9,47 @@
 //! 3. [`Step::Forward`] and [`Step::Reply`] end it.
 //!
 //! What outlives a request is one value, the [`Ledger`].
+//!
+//! ```
+//! use edgelb_balancer::*;
+//!
+//! let backend = |name: &str| Backend {
+//!     name: name.to_owned(),
+//!     origin: Origin { scheme: Scheme::Https, authority: format!("{name}.example") },
+//!     weight: Weight::ONE,
+//!     drain: false,
+//! };
+//! let policy = Policy { backends: vec![backend("a"), backend("b")], ..Policy::default() };
+//! let mut ledger = Ledger::new(&policy);
+//! let balancer = Balancer::new(policy)?;
+//!
+//! let head = RequestHead {
+//!     method: "GET",
+//!     scheme: Scheme::Https,
+//!     authority: "lb.example",
+//!     target: "/",
+//!     peer: "192.0.2.1",
+//!     body: BodySize::None,
+//!     fields: Fields::new(b"host:lb.example\n"),
+//! };
+//! let now = Timestamp::from_millis(1_700_000_000_000);
+//! let Step::Send { attempt: first, then } = balancer.begin(&head, &mut ledger, now, Seed(7))
+//! else { unreachable!("a well-formed request is sent") };
+//!
+//! // Nobody listens there, so the request goes to the other one.
+//! let refused = Outcome::Failed(Failure {
+//!     cause: Cause::ConnectionRefused,
+//!     delivery: Delivery::NotSent,
+//!     replayable: true,
+//! });
+//! let Step::Send { attempt: second, then } = then.settle(refused, &mut ledger, now)
+//! else { unreachable!("what was not delivered may go again") };
+//! assert_ne!(first.backend, second.backend);
+//! assert!(ledger.is_unsettled());
+//!
+//! then.abandon(&mut ledger, now);
+//! # Ok::<(), PolicyError>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

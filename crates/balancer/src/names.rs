@@ -5,7 +5,6 @@
 pub(crate) enum Known {
     Authorization,
     CacheControl,
-    CdnCacheControl,
     CdnLoop,
     Connection,
     ContentLength,
@@ -18,9 +17,7 @@ pub(crate) enum Known {
     ProxyAuthenticationInfo,
     ProxyAuthorization,
     ProxyConnection,
-    RetryAfter,
     SecWebSocketKey,
-    SurrogateControl,
     Te,
     TransferEncoding,
     Upgrade,
@@ -28,7 +25,6 @@ pub(crate) enum Known {
     XForwardedFor,
     XForwardedHost,
     XForwardedProto,
-    XRealIp,
 }
 
 /// What a name amounts to.
@@ -38,50 +34,49 @@ pub(crate) enum Name {
     Known(Known),
     /// One it does not: none of its business.
     Other,
-    /// An underscore where a known name has a hyphen. CGI and its heirs take
+    /// An underscore where a name that matters has a hyphen. CGI and its heirs take
     /// both for one, so whoever sends it hopes that the backend believes it.
     LookAlike,
     /// Between a platform and what it runs: `spin-*`, `edgelb-*`.
     Internal,
-    /// `x-forwarded-*` beyond those the balancer sets.
-    ForwardedExtension,
+    /// `x-real-ip`, and `x-forwarded-*` beyond those the balancer sets: of the
+    /// way a request came, told by whoever sends it.
+    Forwarding,
 }
-
-/// The longest known name, and more than any prefix.
-const LONGEST: usize = 25;
 
 impl Name {
     /// Names compare without regard to case
     /// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.1>).
-    pub(crate) fn of(name: &str) -> Self {
-        let mut buffer = [0; LONGEST];
-        let mut underscore = false;
-        for (folded, byte) in buffer.iter_mut().zip(name.bytes()) {
-            underscore |= byte == b'_';
-            *folded = if byte == b'_' {
-                b'-'
-            } else {
-                byte.to_ascii_lowercase()
-            };
-        }
-        let folded = buffer.get(..name.len()).unwrap_or(&buffer);
-        if name.len() <= LONGEST
-            && let Some(known) = known(folded)
-        {
-            return if underscore {
-                Self::LookAlike
-            } else {
-                Self::Known(known)
-            };
-        }
-        if folded.starts_with(b"spin-") || folded.starts_with(b"edgelb-") {
-            Self::Internal
-        } else if folded.starts_with(b"x-forwarded-") {
-            Self::ForwardedExtension
-        } else {
-            Self::Other
+    pub(crate) fn of(name: &[u8]) -> Self {
+        match known(name) {
+            Some((spelling, known)) if name.eq_ignore_ascii_case(spelling) => Self::Known(known),
+            Some((spelling, _)) if is_like(name, spelling) => Self::LookAlike,
+            _ if is_like_prefix(name, b"spin-") || is_like_prefix(name, b"edgelb-") => {
+                Self::Internal
+            }
+            _ if is_like_prefix(name, b"x-forwarded-") || is_like(name, b"x-real-ip") => {
+                if name.contains(&b'_') {
+                    Self::LookAlike
+                } else {
+                    Self::Forwarding
+                }
+            }
+            _ => Self::Other,
         }
     }
+}
+
+/// Whether two names are the same to those who take `_` for `-`.
+pub(crate) fn is_like(name: &[u8], other: &[u8]) -> bool {
+    let fold = |byte: u8| match byte {
+        b'_' => b'-',
+        _ => byte.to_ascii_lowercase(),
+    };
+    name.len() == other.len()
+        && name
+            .iter()
+            .zip(other)
+            .all(|(&one, &other)| fold(one) == fold(other))
 }
 
 impl Known {
@@ -111,36 +106,39 @@ impl Known {
     }
 }
 
-fn known(folded: &[u8]) -> Option<Known> {
-    Some(match folded {
-        b"authorization" => Known::Authorization,
-        b"cache-control" => Known::CacheControl,
-        b"cdn-cache-control" => Known::CdnCacheControl,
-        b"cdn-loop" => Known::CdnLoop,
-        b"connection" => Known::Connection,
-        b"content-length" => Known::ContentLength,
-        b"cookie" => Known::Cookie,
-        b"forwarded" => Known::Forwarded,
-        b"host" => Known::Host,
-        b"idempotency-key" => Known::IdempotencyKey,
-        b"keep-alive" => Known::KeepAlive,
-        b"proxy-authenticate" => Known::ProxyAuthenticate,
-        b"proxy-authentication-info" => Known::ProxyAuthenticationInfo,
-        b"proxy-authorization" => Known::ProxyAuthorization,
-        b"proxy-connection" => Known::ProxyConnection,
-        b"retry-after" => Known::RetryAfter,
-        b"sec-websocket-key" => Known::SecWebSocketKey,
-        b"surrogate-control" => Known::SurrogateControl,
-        b"te" => Known::Te,
-        b"transfer-encoding" => Known::TransferEncoding,
-        b"upgrade" => Known::Upgrade,
-        b"via" => Known::Via,
-        b"x-forwarded-for" => Known::XForwardedFor,
-        b"x-forwarded-host" => Known::XForwardedHost,
-        b"x-forwarded-proto" => Known::XForwardedProto,
-        b"x-real-ip" => Known::XRealIp,
+/// The one known name that this can be, by its length and first letter: nearly
+/// all names that are not known end here.
+fn known(name: &[u8]) -> Option<(&'static [u8], Known)> {
+    Some(match (name.len(), name.first()?.to_ascii_lowercase()) {
+        (2, b't') => (b"te", Known::Te),
+        (3, b'v') => (b"via", Known::Via),
+        (4, b'h') => (b"host", Known::Host),
+        (6, b'c') => (b"cookie", Known::Cookie),
+        (7, b'u') => (b"upgrade", Known::Upgrade),
+        (8, b'c') => (b"cdn-loop", Known::CdnLoop),
+        (9, b'f') => (b"forwarded", Known::Forwarded),
+        (10, b'c') => (b"connection", Known::Connection),
+        (10, b'k') => (b"keep-alive", Known::KeepAlive),
+        (13, b'a') => (b"authorization", Known::Authorization),
+        (13, b'c') => (b"cache-control", Known::CacheControl),
+        (14, b'c') => (b"content-length", Known::ContentLength),
+        (15, b'i') => (b"idempotency-key", Known::IdempotencyKey),
+        (15, b'x') => (b"x-forwarded-for", Known::XForwardedFor),
+        (16, b'p') => (b"proxy-connection", Known::ProxyConnection),
+        (16, b'x') => (b"x-forwarded-host", Known::XForwardedHost),
+        (17, b's') => (b"sec-websocket-key", Known::SecWebSocketKey),
+        (17, b't') => (b"transfer-encoding", Known::TransferEncoding),
+        (17, b'x') => (b"x-forwarded-proto", Known::XForwardedProto),
+        (18, b'p') => (b"proxy-authenticate", Known::ProxyAuthenticate),
+        (19, b'p') => (b"proxy-authorization", Known::ProxyAuthorization),
+        (25, b'p') => (b"proxy-authentication-info", Known::ProxyAuthenticationInfo),
         _ => return None,
     })
+}
+
+fn is_like_prefix(name: &[u8], prefix: &[u8]) -> bool {
+    name.get(..prefix.len())
+        .is_some_and(|start| is_like(start, prefix))
 }
 
 #[cfg(test)]
@@ -156,8 +154,10 @@ mod tests {
             ("X_Forwarded_For", Name::LookAlike),
             ("x-forwarded_for", Name::LookAlike),
             ("Transfer_Encoding", Name::LookAlike),
-            ("x-forwarded-port", Name::ForwardedExtension),
-            ("x_forwarded_port", Name::ForwardedExtension),
+            ("x-forwarded-port", Name::Forwarding),
+            ("x_forwarded_port", Name::LookAlike),
+            ("X-Real-IP", Name::Forwarding),
+            ("X-Real_IP", Name::LookAlike),
             ("spin-client-addr", Name::Internal),
             ("Spin_Path_Info", Name::Internal),
             ("edgelb-peer", Name::Internal),
@@ -176,7 +176,7 @@ mod tests {
             ("", Name::Other),
         ];
         for (name, expected) in table {
-            assert_eq!(Name::of(name), expected, "{name}");
+            assert_eq!(Name::of(name.as_bytes()), expected, "{name}");
         }
     }
 }

@@ -74,45 +74,57 @@ pub enum AffinityKey {
 /// defaults and no backend; [`crate::Balancer::new`] refuses what cannot work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The hosts answered for, lower case; empty for any.
+    /// The hosts answered for, without ports and in lower case; others get 421.
+    /// Empty, the default, for any.
     pub primary_domains: Vec<String>,
-    /// The backends, in order of their names.
+    /// The backends, at least one, in order of their names.
     pub backends: Vec<Backend>,
-    /// Whether a session cookie is set and honoured.
+    /// Whether a session cookie is set and honoured. Default: yes.
     pub sticky_sessions: bool,
-    /// Its name.
+    /// The cookie's name, a token. A cookie of this name is the balancer's: no
+    /// backend sees it. Default: `edgelb`.
     pub session_cookie_name: String,
-    /// Its life.
+    /// The cookie's life; it is renewed when half of it is over. Whole seconds
+    /// are told to clients. Default: a day.
     pub session_cookie_ttl: Duration,
-    /// The key of its MAC.
+    /// The key of the cookie's MAC, of any length. Without one, the default,
+    /// clients can choose their backend by forging a cookie.
     pub session_cookie_secret: Option<String>,
-    /// What clients are hashed by.
+    /// What clients are hashed by. Default: their address.
     pub affinity_key: AffinityKey,
-    /// The platform's field that names the client.
+    /// The field by which the platform names the client. Only where the platform
+    /// sets it on every request, whatever the client sent. Default: none.
     pub client_ip_header: Option<String>,
-    /// Peers whose forwarding fields are believed.
+    /// The peers whose forwarding fields are believed. Default: none.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether plain http is redirected to https.
+    /// Whether plain http is redirected to https. Default: no.
     pub https_redirect: bool,
-    /// `max-age` of Strict-Transport-Security over https.
+    /// `max-age` of Strict-Transport-Security over https, in whole seconds; zero
+    /// makes clients forget it. Default: nothing is said.
     pub hsts_max_age: Option<Duration>,
-    /// Consecutive failures that eject a backend.
+    /// Consecutive failures that eject a backend. Default: 1.
     pub failure_threshold: std::num::NonZeroU32,
-    /// The first ejection's length.
+    /// The length of a first ejection; each that follows is twice as long.
+    /// Zero lets a trial go at once. Default: 30 s.
     pub backend_down_time: Duration,
-    /// The longest ejection.
+    /// The longest ejection, also where a backend asks for more by
+    /// `Retry-After`; and how long a backend must have been well for an
+    /// ejection to count as a first again. Default: 300 s.
     pub backend_down_time_max: Duration,
-    /// Retries after the first attempt.
+    /// Retries after the first attempt, each with another backend; so no more
+    /// than there are others. Zero for none. Default: 3.
     pub max_retries: u32,
-    /// Bytes of a request body kept for another attempt.
+    /// Bytes of a request body kept for another attempt; a body that outgrows it
+    /// is not sent again. Default: 65,536.
     pub replay_limit: u64,
-    /// To resolve, connect and shake hands.
+    /// To resolve, connect and shake hands. Default: 5 s.
     pub connect_timeout: Duration,
-    /// From the request sent to the response head.
+    /// From the request sent to the response head. Default: 30 s.
     pub first_byte_timeout: Duration,
-    /// Between bytes of a body or tunnel.
+    /// Between bytes of a body or tunnel. Default: 300 s.
     pub idle_timeout: Duration,
-    /// The bearer token of the status page.
+    /// The bearer token of the status page. Without one, the default, there is
+    /// no such page.
     pub status_token: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use crate::cookies;
 use crate::edits::Edits;
 use crate::head::RequestHead;
 use crate::lists::{bare, elements, is_token};
-use crate::names::{Known, Name};
+use crate::names::{Known, Name, is_like};
 use crate::policy::{AffinityKey, Policy};
 
 /// Our pseudonym in `Via` and `CDN-Loop`.
@@ -81,37 +81,43 @@ impl<'a> Survey<'a> {
     pub(crate) fn of(head: &RequestHead<'a>, policy: &Policy, trusted: bool) -> Self {
         let mut survey = Self::default();
         survey.upgrade.get = head.method == "GET";
-        for (name, value) in head.fields.iter() {
-            survey.configured(name, value, policy);
-            match Name::of(name) {
-                Name::Known(known) => survey.known(known, name, value, policy, trusted),
-                Name::LookAlike | Name::Internal => survey.removals.edits.remove(name),
-                Name::ForwardedExtension if !trusted => survey.removals.edits.remove(name),
-                Name::ForwardedExtension | Name::Other => {}
+        for (name, value) in head.fields.lines() {
+            let platform = survey.configured(name, value, policy);
+            let removed = match Name::of(name) {
+                Name::Known(known) => {
+                    survey.known(known, name, value, policy);
+                    platform
+                }
+                Name::LookAlike | Name::Internal => true,
+                Name::Forwarding => platform || !trusted,
+                Name::Other => platform,
+            };
+            if removed {
+                survey.removals.remove(name);
             }
         }
         survey
     }
 
-    /// The fields that the configuration names.
-    fn configured(&mut self, name: &str, value: &'a [u8], policy: &Policy) {
-        if let Some(platform) = &policy.client_ip_header
-            && is_like(name, platform)
-        {
-            self.removals.edits.remove(name);
-            if name.eq_ignore_ascii_case(platform) {
-                self.platform = Some(value);
-            }
-        }
+    /// Reads the fields that the configuration names. Answers whether this is
+    /// the platform's, or looks like it: its word goes no further.
+    fn configured(&mut self, name: &[u8], value: &'a [u8], policy: &Policy) -> bool {
         if let AffinityKey::Header(header) = &policy.affinity_key
             && self.affinity.is_none()
-            && name.eq_ignore_ascii_case(header)
+            && name.eq_ignore_ascii_case(header.as_bytes())
         {
             self.affinity = Some(value);
         }
+        let Some(platform) = &policy.client_ip_header else {
+            return false;
+        };
+        if name.eq_ignore_ascii_case(platform.as_bytes()) {
+            self.platform = Some(value);
+        }
+        is_like(name, platform.as_bytes())
     }
 
-    fn known(&mut self, known: Known, name: &str, value: &'a [u8], policy: &Policy, trusted: bool) {
+    fn known(&mut self, known: Known, name: &[u8], value: &'a [u8], policy: &Policy) {
         if known.is_hop_by_hop() {
             self.removals.hop_by_hop(known, name, value);
         }
@@ -146,19 +152,14 @@ impl<'a> Survey<'a> {
             Known::XForwardedFor => self.forwarded_for = true,
             Known::XForwardedHost => self.forwarded_host = Some(value),
             Known::XForwardedProto => self.forwarded_proto = Some(value),
-            Known::XRealIp if !trusted => self.removals.edits.remove(name),
             Known::CacheControl
-            | Known::CdnCacheControl
             | Known::ContentLength
             | Known::KeepAlive
             | Known::ProxyAuthenticate
             | Known::ProxyAuthenticationInfo
             | Known::ProxyAuthorization
             | Known::ProxyConnection
-            | Known::RetryAfter
-            | Known::SurrogateControl
-            | Known::TransferEncoding
-            | Known::XRealIp => {}
+            | Known::TransferEncoding => {}
         }
     }
 
@@ -184,32 +185,48 @@ pub(crate) struct Removals {
 }
 
 impl Removals {
+    /// None yet, with room for this many bytes of edits.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            edits: Edits::with_capacity(bytes),
+            done: 0,
+        }
+    }
+
     /// Takes out a hop-by-hop field; of `Connection` also what it names, except
     /// what no connection option may be.
-    pub(crate) fn hop_by_hop(&mut self, known: Known, name: &str, value: &[u8]) {
+    pub(crate) fn hop_by_hop(&mut self, known: Known, name: &[u8], value: &[u8]) {
         let bit = 1 << known as u32;
         if self.done & bit == 0 {
             self.done |= bit;
-            self.edits.remove(name);
+            self.remove(name);
         }
-        if known != Known::Connection {
+        // Most clients send nothing else.
+        let usual = |option: &[u8]| {
+            option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
+        };
+        if known != Known::Connection || usual(value) {
             return;
         }
         for option in elements(value).filter(|option| is_token(option)) {
-            let Ok(name) = str::from_utf8(option) else {
-                continue;
-            };
-            let stays = name.eq_ignore_ascii_case("close")
-                || matches!(Name::of(name), Name::Known(known)
+            let stays = usual(option)
+                || matches!(Name::of(option), Name::Known(known)
                     if known.is_hop_by_hop() || known.is_end_to_end_always());
             if !stays {
-                self.edits.remove(name);
+                self.remove(option);
             }
+        }
+    }
+
+    /// Takes out a field. No field has a name that is not text.
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        if let Ok(name) = str::from_utf8(name) {
+            self.edits.remove(name);
         }
     }
 }
 
-/// Whether a list names a protocol or option, whatever its version.
+/// Whether a list names a protocol or connection option.
 fn has_option(list: &[u8], option: &str) -> bool {
     elements(list).any(|element| element.eq_ignore_ascii_case(option.as_bytes()))
 }
@@ -221,13 +238,4 @@ fn is_ours(hop: &[u8]) -> bool {
         .filter(|part| !part.is_empty())
         .nth(1)
         .is_some_and(|received_by| received_by.eq_ignore_ascii_case(PSEUDONYM.as_bytes()))
-}
-
-/// Whether two names are the same to those who take `_` for `-`.
-fn is_like(name: &str, other: &str) -> bool {
-    let fold = |byte: u8| match byte {
-        b'_' => b'-',
-        _ => byte.to_ascii_lowercase(),
-    };
-    name.len() == other.len() && name.bytes().map(fold).eq(other.bytes().map(fold))
 }

@@ -103,12 +103,15 @@ impl Driver {
         let size = heads::size(&body);
         let body = Replay::new(body);
         let fields = heads::pack(&parts.headers);
+        let authority = authority(&parts);
         let begun = twice(|| {
             let head = RequestHead {
                 method: parts.method.as_str(),
                 scheme: Scheme::Http,
-                authority: &authority(&parts),
-                target: parts.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+                authority: &authority,
+                // Without a path it is the authority alone, which is CONNECT's form
+                // (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.3).
+                target: (parts.uri.path_and_query()).map_or(&authority, PathAndQuery::as_str),
                 peer: &client.peer.map(|peer| peer.to_string()).unwrap_or_default(),
                 body: size,
                 fields: &fields,
@@ -359,7 +362,7 @@ fn local(reply: Reply, method: &Method) -> Response<Body> {
 }
 
 /// What is said when there is no policy to say it.
-fn plain(status: StatusCode) -> Response<Body> {
+pub(crate) fn plain(status: StatusCode) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("error");
     let mut response = Response::new(Body::from(format!("{reason}\n")));
     *response.status_mut() = status;

@@ -5,6 +5,7 @@ use http_body::Body as _;
 
 use super::bindings::BodySize;
 use crate::body::Body;
+use crate::headers;
 
 /// Field lines, as the door takes them.
 pub(super) fn pack(headers: &HeaderMap) -> Vec<u8> {
@@ -44,20 +45,7 @@ pub(super) fn apply(edits: &[u8], headers: &mut HeaderMap) {
     let removed = |name: &HeaderName| {
         lines().any(|(&kind, rest)| kind == b'-' && rest == name.as_str().as_bytes())
     };
-    if headers.keys().any(removed) {
-        // `HeaderMap::remove` fills the gap with the last field.
-        let mut current = None;
-        let mut kept = HeaderMap::with_capacity(headers.len());
-        for (name, value) in std::mem::take(headers) {
-            if let Some(name) = name {
-                current = (!removed(&name)).then_some(name);
-            }
-            if let Some(name) = &current {
-                kept.append(name.clone(), value);
-            }
-        }
-        *headers = kept;
-    }
+    headers::retain(headers, |name| !removed(name));
     for (&kind, rest) in lines() {
         match (kind, field(rest)) {
             (b'=', Some((name, value))) => {

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
 use super::bindings::{Guest, Policy, PolicyPre};
-use super::ticker::Ticker;
+use crate::compiled::{Compiled, Embedded};
 use crate::error::ComponentError;
+use crate::metering::Meter;
+use crate::ticker::Ticker;
 
+/// The export that makes a component a policy.
+const EXPORT: &str = "edgelb:balancer/exchange@0.1.0";
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
 const CPU_BUDGET: Duration = Duration::from_millis(10);
 /// How much memory one instance may take.
 const MEMORY_LIMIT: usize = 128 << 20;
+
+static EMBEDDED: Embedded = Embedded::new(edgelb_artifacts::BALANCER);
 
 /// A compiled policy component and the environment its instances see.
 pub(crate) struct Blueprint {
@@ -29,8 +34,6 @@ pub(crate) struct Blueprint {
 pub(crate) struct Host {
     environment: Arc<Vec<(String, String)>>,
     limits: StoreLimits,
-    /// Processor time of this thread when the call in progress was first found running.
-    first_seen: Option<Duration>,
 }
 
 impl Blueprint {
@@ -44,8 +47,13 @@ impl Blueprint {
         config.concurrency_support(false);
         config.wasm_component_model_async(false);
         config.epoch_interruption(true);
-        let engine = Engine::new(&config).map_err(ComponentError::Engine)?;
-        let component = Component::new(&engine, bytes).map_err(ComponentError::Compile)?;
+        let Compiled {
+            engine,
+            component,
+            ticker,
+        } = EMBEDDED
+            .or_compile(&config, bytes)
+            .map_err(|error| of_another_kind(bytes).unwrap_or(error))?;
         let mut linker = Linker::new(&engine);
         add_environment(&mut linker).map_err(ComponentError::Link)?;
         // The rest is what std links but a decision never calls: to call it is a trap.
@@ -56,13 +64,13 @@ impl Blueprint {
             .instantiate_pre(&component)
             .map_err(ComponentError::Link)?;
         let pre = PolicyPre::new(pre).map_err(|error| ComponentError::Export {
-            export: "edgelb:balancer/exchange@0.1.0",
+            export: EXPORT,
             error,
         })?;
         Ok(Self {
-            ticker: Arc::new(Ticker::start(&engine).map_err(ComponentError::Engine)?),
             engine,
             pre,
+            ticker,
             environment: Arc::new(environment),
         })
     }
@@ -72,28 +80,15 @@ impl Blueprint {
         let host = Host {
             environment: Arc::clone(&self.environment),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
-            first_seen: None,
         };
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limits);
-        let ticker = Arc::clone(&self.ticker);
-        store.epoch_deadline_callback(move |mut context| {
-            ticker.wake();
-            let now = thread_time();
-            let first_seen = *context.data_mut().first_seen.get_or_insert(now);
-            if now.saturating_sub(first_seen) < CPU_BUDGET {
-                // The thread may have been waiting for a processor, not the guest spinning.
-                Ok(UpdateDeadline::Continue(1))
-            } else {
-                Err(wasmtime::Error::msg("the call exceeded its processor time"))
-            }
-        });
-        store.set_epoch_deadline(2);
+        let meter = Meter::attach(&mut store, &self.ticker, CPU_BUDGET);
         let policy = self.pre.instantiate(&mut store)?;
         Ok(Instance {
             store,
             policy,
-            ticker: Arc::clone(&self.ticker),
+            meter,
         })
     }
 }
@@ -102,7 +97,7 @@ impl Blueprint {
 pub(crate) struct Instance {
     store: Store<Host>,
     policy: Policy,
-    ticker: Arc<Ticker>,
+    meter: Meter,
 }
 
 impl Instance {
@@ -111,17 +106,26 @@ impl Instance {
         &mut self,
         call: impl FnOnce(&Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        self.ticker.wake();
-        self.store.data_mut().first_seen = None;
-        self.store.set_epoch_deadline(2);
+        // In this order: once it is told of the turn, the ticker ticks at least once more.
+        self.store.set_epoch_deadline(Ticker::DEADLINE);
+        self.meter.turn();
         call(self.policy.edgelb_balancer_exchange(), &mut self.store)
     }
 }
 
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanos)
+/// What speaks `wasi:http` does not even parse where nothing suspends; that it
+/// is a component all the same, but not a policy, is what there is to say.
+fn of_another_kind(bytes: &[u8]) -> Option<ComponentError> {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_async(true);
+    let engine = Engine::new(&config).ok()?;
+    let component = Component::new(&engine, bytes).ok()?;
+    let ty = component.component_type();
+    let names: Vec<_> = ty.exports(&engine).map(|(name, _)| name).collect();
+    Some(ComponentError::Export {
+        export: EXPORT,
+        error: wasmtime::Error::msg(format!("it exports `{}`", names.join("`, `"))),
+    })
 }
 
 /// `wasi:cli/environment`, the one import a decision uses.

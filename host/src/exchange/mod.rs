@@ -10,10 +10,9 @@ mod instance;
 mod isolate;
 mod replay;
 mod tail;
-mod ticker;
 
 pub(crate) use board::Board;
-pub(crate) use drive::{Answer, Client, Driver, InterimSink};
+pub(crate) use drive::{Answer, Client, Driver, InterimSink, plain};
 pub(crate) use instance::Blueprint;
 pub(crate) use isolate::{EventSink, Isolate};
 

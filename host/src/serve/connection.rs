@@ -19,7 +19,7 @@ use super::interim::{ClientIo, Interim};
 use super::tunnel;
 use crate::body::Body;
 use crate::edge::Edge;
-use crate::exchange::{Client, InterimSink};
+use crate::exchange::{Client, InterimSink, plain};
 
 /// How long a client may take to send a head, and how long its connection may
 /// lie idle before one.
@@ -72,6 +72,13 @@ async fn respond(
         .access_log
         .as_ref()
         .map(|log| Line::begin(log, &request, peer));
+    if lacks_host(&request) {
+        let response = plain(StatusCode::BAD_REQUEST);
+        return match line {
+            Some(line) => line.finish(response, None, 0, context),
+            None => response,
+        };
+    }
     let upgrade = request
         .headers()
         .contains_key(http::header::UPGRADE)
@@ -101,4 +108,10 @@ async fn respond(
         Some(line) => line.finish(response, backend, attempts, context),
         None => response,
     }
+}
+
+/// An HTTP/1.1 request without a Host field must be answered with 400
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-3.2>), whatever its target.
+fn lacks_host(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11 && !request.headers().contains_key(http::header::HOST)
 }

@@ -16,7 +16,7 @@ use crate::body::BodyError;
 /// The backend sent nothing for IDLE_TIMEOUT.
 #[derive(Debug, thiserror::Error)]
 #[error("no byte from the backend for {} ms", .0.as_millis())]
-pub(super) struct BodyTimeout(Duration);
+pub(crate) struct BodyTimeout(Duration);
 
 /// The body of a response from a pooled connection.
 pub(super) struct Download {

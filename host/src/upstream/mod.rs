@@ -20,6 +20,7 @@ pub use crate::exchange::bindings::{Cause, Delivery};
 pub use client::Client;
 pub use closures::{Closures, IntoAnswer};
 pub use connect::Trust;
+pub(crate) use download::BodyTimeout;
 
 /// How long the parts of an attempt may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,55 +1,28 @@
-//! The standard door: `wasi:http/handler@0.3`.
+//! The standard door: any component that exports `wasi:http/handler@0.3`.
+//!
+//! The component does its own I/O, by `wasi:http/client` alone. An isolate
+//! ([`Service`]) is one long-lived instance that serves all its requests at
+//! once; a trap or a runaway guest costs that instance, and a new one takes
+//! the place.
+//!
+//! Beyond the standard the component is shown two things, so that a balancer
+//! can do its work: the fields `connection` and `upgrade`, in both directions,
+//! and the client's address (in the field that its variable
+//! `EDGELB_PEER_FIELD` names). When a backend switches protocols,
+//! the body of its 101 stands for the connection: the component answers with
+//! that response, body untouched, and the host joins both ends natively.
 
-use std::sync::Arc;
+mod blueprint;
+mod body;
+mod clock;
+mod failure;
+mod fields;
+mod guest;
+mod isolate;
+mod outgoing;
+mod request;
+mod service;
+mod ticket;
 
-use http::{Request, Response, StatusCode};
-
-use crate::body::Body;
-use crate::clock::Clock;
-use crate::error::ComponentError;
-use crate::exchange::{Answer, Client};
-use crate::upstream::{Timeouts, Upstream};
-
-/// A compiled component and the environment its instances see.
-pub(crate) struct Blueprint;
-
-impl Blueprint {
-    /// Compiles the component.
-    pub(crate) fn new(
-        _bytes: &[u8],
-        _environment: Vec<(String, String)>,
-    ) -> Result<Self, ComponentError> {
-        Ok(Self)
-    }
-}
-
-/// One isolate of a component that does its own I/O.
-pub(crate) struct Service;
-
-impl Service {
-    /// An isolate whose instance starts with its first request.
-    pub(crate) fn start(
-        _blueprint: Arc<Blueprint>,
-        _upstream: Arc<dyn Upstream>,
-        _timeouts: Timeouts,
-        _clock: Arc<dyn Clock>,
-        _seed: u64,
-    ) -> Arc<Self> {
-        Arc::new(Self)
-    }
-
-    /// Answers a request.
-    pub(crate) async fn fetch(
-        self: &Arc<Self>,
-        _request: Request<Body>,
-        _client: Client,
-    ) -> Answer {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
-        Answer {
-            response,
-            backend: None,
-            attempts: 0,
-        }
-    }
-}
+pub(crate) use blueprint::Blueprint;
+pub(crate) use service::Service;

@@ -18,10 +18,26 @@ use anyhow::{Context, Result, ensure};
 
 use toolchain::Toolchain;
 
-/// The target of every guest: its `cdylib`s are components.
-const TARGET: &str = "wasm32-wasip2";
+/// What guests are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `wasm32-wasip2`: a `cdylib` is a component.
+    Component,
+    /// `wasm32-unknown-unknown`: a `cdylib` is a module that has only what it
+    /// brings along.
+    Bare,
+}
 
-/// Builds packages of this workspace as components and answers with the
+impl Target {
+    const fn triple(self) -> &'static str {
+        match self {
+            Self::Component => "wasm32-wasip2",
+            Self::Bare => "wasm32-unknown-unknown",
+        }
+    }
+}
+
+/// Builds packages of this workspace for a target and answers with the
 /// directory that holds them, each named after its library with `.wasm`.
 ///
 /// The calling build script is run again when any of `sources`, given relative
@@ -30,13 +46,14 @@ const TARGET: &str = "wasm32-wasip2";
 /// # Errors
 /// When the target is missing and cannot be installed, or the build fails; its
 /// own messages are on standard error.
-pub fn components(packages: &[&str], sources: &[&str]) -> Result<PathBuf> {
+pub fn guests(target: Target, packages: &[&str], sources: &[&str]) -> Result<PathBuf> {
     let workspace = workspace()?;
     for source in ["Cargo.toml", "Cargo.lock"].iter().chain(sources) {
         rerun_if_changed(&workspace.join(source));
     }
     let toolchain = Toolchain::of_build_script()?;
-    toolchain.require_target(TARGET)?;
+    let target = target.triple();
+    toolchain.require_target(target)?;
 
     let target_dir = shared_directory()?;
     let mut build = Command::new(variable("CARGO")?);
@@ -48,7 +65,7 @@ pub fn components(packages: &[&str], sources: &[&str]) -> Result<PathBuf> {
             toolchain.remapping_flags(&workspace)?,
         )
         .args(["build", "--locked", "--profile", "component"])
-        .args(["--target", TARGET])
+        .args(["--target", target])
         .arg("--target-dir")
         .arg(&target_dir);
     for package in packages {
@@ -57,10 +74,10 @@ pub fn components(packages: &[&str], sources: &[&str]) -> Result<PathBuf> {
     let status = build.status().context("cargo cannot be run")?;
     ensure!(
         status.success(),
-        "building {} for {TARGET} failed: {status}",
+        "building {} for {target} failed: {status}",
         packages.join(", ")
     );
-    Ok(target_dir.join(TARGET).join("component"))
+    Ok(target_dir.join(target).join("component"))
 }
 
 /// Where components are built and published: `components` in the target

@@ -58,6 +58,7 @@ pub(crate) fn configuration(
         connect_timeout: millis(policy.connect_timeout),
         first_byte_timeout: millis(policy.first_byte_timeout),
         idle_timeout: millis(policy.idle_timeout),
+        replay_limit: policy.replay_limit,
         settings: settings.iter().map(Into::into).collect(),
     }
 }

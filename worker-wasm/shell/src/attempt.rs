@@ -7,7 +7,7 @@ use wasip3::wit_bindgen::FutureReader;
 use crate::bindings::edgelb::balancer::exchange::{
     self, Attempt, BodySize, Cause, Delivery, ResponseHead,
 };
-use crate::failure::classify;
+use crate::failure::{classify, classify_upload};
 use crate::fields::{self, FieldList};
 use crate::incoming::{Incoming, length};
 use crate::settings::Settings;
@@ -67,7 +67,8 @@ pub(crate) async fn send(
             response,
             connection,
         }),
-        Err(code) => Err(classify(&code)),
+        Err(code) if incoming.is_replayable() => Err(classify(&code)),
+        Err(code) => Err(classify_upload(&code)),
     }
 }
 

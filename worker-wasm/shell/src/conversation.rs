@@ -24,7 +24,9 @@ pub(crate) async fn hold(request: Request) -> Response {
                 let under_way = UnderWay(step.exchange);
                 // The response of an attempt before is not wanted any more.
                 arrived = None;
-                if incoming.keep_body(attempt.keep).await.is_err() {
+                // A body handed to an attempt is gone even if it reaches nobody,
+                // so the attempt's own `keep` would be too little.
+                if incoming.keep_body(settings.replay_limit).await.is_err() {
                     return response::empty(400);
                 }
                 let result = attempt::send(&settings, &mut incoming, &attempt).await;

@@ -83,7 +83,19 @@ pub(crate) fn body_end(
     }
 }
 
-/// Whether the error is one of receiving a response, not of sending a request.
+/// Why an attempt failed that had the client's body handed through. Runtimes tell
+/// a client that breaks off its upload from a backend that breaks off by more or
+/// less: what `wasmtime serve` calls a protocol error may be either, and a client
+/// must not be able to have a backend blamed.
+pub(crate) fn classify_upload(code: &ErrorCode) -> (Cause, Delivery) {
+    match classify(code) {
+        (Cause::HttpProtocolError, delivery) => (Cause::InternalError, delivery),
+        told => told,
+    }
+}
+
+/// Whether the error is surely one of receiving a response, not of sending a
+/// request.
 fn breaks_response(code: &ErrorCode) -> bool {
     match classify(code).0 {
         Cause::ConnectionTerminated
@@ -91,8 +103,7 @@ fn breaks_response(code: &ErrorCode) -> bool {
         | Cause::TlsProtocolError
         | Cause::TlsAlertReceived
         | Cause::HttpResponseIncomplete
-        | Cause::HttpResponseTimeout
-        | Cause::HttpProtocolError => true,
+        | Cause::HttpResponseTimeout => true,
         Cause::DnsTimeout
         | Cause::DnsError
         | Cause::DestinationNotFound
@@ -107,6 +118,7 @@ fn breaks_response(code: &ErrorCode) -> bool {
         | Cause::HttpRequestDenied
         | Cause::HttpResponseHeaderSectionSize
         | Cause::HttpUpgradeFailed
+        | Cause::HttpProtocolError
         | Cause::LoopDetected
         | Cause::ConfigurationError
         | Cause::InternalError => false,
@@ -137,16 +149,27 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_breaks_off_its_upload_blames_nobody() {
+        let protocol = ErrorCode::HttpProtocolError;
+        assert_eq!(classify(&protocol).0, Cause::HttpProtocolError);
+        assert_eq!(classify_upload(&protocol).0, Cause::InternalError);
+        let refused = ErrorCode::ConnectionRefused;
+        assert_eq!(classify_upload(&refused), classify(&refused));
+    }
+
+    #[test]
     fn a_broken_body_blames_the_backend_and_a_lost_client_nobody() {
         let terminated = || Err(ErrorCode::ConnectionTerminated);
         let incomplete = || Err(ErrorCode::HttpResponseIncomplete);
         let upload = || Err(ErrorCode::HttpRequestBodySize(None));
+        let either = || Err(ErrorCode::HttpProtocolError);
         let cases = [
             (Ok(()), Ok(()), None),
             (terminated(), Ok(()), Some(BodyEnd::Broken)),
             (Ok(()), terminated(), Some(BodyEnd::Abandoned)),
             (Ok(()), incomplete(), Some(BodyEnd::Broken)),
             (upload(), Ok(()), None),
+            (either(), Ok(()), None),
             (upload(), terminated(), Some(BodyEnd::Abandoned)),
         ];
         for (upstream, downstream, expected) in cases {

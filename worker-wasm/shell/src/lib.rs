@@ -7,8 +7,9 @@
 //! `edgelb.wasm`, which runs wherever `wasi:http/service@0.3` does.
 //!
 //! Bodies and trailers are handed from one side to the other and never copied
-//! through this component's memory, save those that the policy wants kept for
-//! another attempt. Fields are always new lists: runtimes hide different ones,
+//! through this component's memory, save request bodies of a known length
+//! within `REPLAY_LIMIT`: they are read first, for another attempt may need
+//! them. Fields are always new lists: runtimes hide different ones,
 //! and a clone would carry what was never shown.
 //!
 //! # What it reads from the environment
@@ -26,8 +27,15 @@
 //! - Where the runtime hides `connection`, fields it names cannot be dropped.
 //! - Where the runtime hides `transfer-encoding`, a GET or HEAD with content
 //!   looks like one without: it is sent with its content once, without it again.
-//! - A body that was handed to a failed attempt is gone: where it was not kept,
-//!   even an attempt that reached nobody is the last one.
+//! - A body that was handed to a failed attempt is gone: if it is longer than
+//!   `REPLAY_LIMIT` or of unknown length, even an attempt that reached nobody is
+//!   the last one.
+//! - A response body that breaks off counts against its backend only where the
+//!   runtime tells: by the transmission results of request and response.
+//! - Where the runtime times the first byte from the start of an attempt, as
+//!   `wasmtime serve` does, `FIRST_BYTE_TIMEOUT` includes the upload.
+//! - A server-wide OPTIONS (`*`) has no expression in a runtime that wants a path
+//!   to begin with `/`: it is answered with 502 there.
 //! - Tunnels (101) work where the runtime lets `connection` and `upgrade`
 //!   through and takes the bodies for the tunnel's ends, as our own host does.
 

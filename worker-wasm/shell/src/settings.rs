@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) backends: Vec<Backend>,
     /// The timeouts, to clone for each attempt.
     pub(crate) timeouts: RequestOptions,
+    /// Bytes of a body to keep for another attempt.
+    pub(crate) replay_limit: u64,
     /// The field that tells the peer.
     pub(crate) peer_field: Option<String>,
 }
@@ -32,19 +34,20 @@ impl Settings {
 
     fn new() -> Self {
         let timeouts = RequestOptions::new();
-        let backends = match exchange::configuration() {
+        let (backends, replay_limit) = match exchange::configuration() {
             Ok(configuration) => {
                 set_timeouts(&timeouts, &configuration);
-                configuration.backends
+                (configuration.backends, configuration.replay_limit)
             }
             Err(errors) => {
                 report(&errors);
-                Vec::new()
+                (Vec::new(), 0)
             }
         };
         Self {
             backends,
             timeouts,
+            replay_limit,
             peer_field: env::var(PEER_FIELD).ok(),
         }
     }

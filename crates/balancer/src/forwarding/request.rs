@@ -1,6 +1,5 @@
 //! What a backend gets to see of a request.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::VIA;
@@ -68,22 +67,15 @@ fn cut_cookie(edits: &mut Edits, fields: Fields<'_>, name: &str) {
 
 /// `X-Forwarded-*` and `Forwarded`. What a trusted peer says of the way so far
 /// is continued; a stranger's word is replaced.
-fn forwarded_fields(
-    edits: &mut Edits,
-    head: &RequestHead<'_>,
-    survey: &Survey<'_>,
-    Route {
-        peer,
-        client,
-        scheme,
-    }: Route,
-) {
-    let client_text = client.map(|address| address.to_string());
-    match (peer.address, &client_text) {
-        (Some(address), _) if peer.trusted && survey.forwarded_for => {
-            let mut chain = joined(head.fields, "x-forwarded-for");
-            chain.extend_from_slice(address.to_string().as_bytes());
-            edits.set("x-forwarded-for", chain);
+fn forwarded_fields(edits: &mut Edits, head: &RequestHead<'_>, survey: &Survey<'_>, route: Route) {
+    let text = |address: Option<IpAddr>| address.map(|address| address.to_string());
+    let Route { peer, scheme, .. } = route;
+    let client = text(route.client);
+    let hop = text(peer.address.filter(|_| peer.trusted));
+    match (&hop, &client) {
+        (Some(hop), _) if survey.forwarded_for => {
+            let chain = chain(head.fields, "x-forwarded-for");
+            edits.set_parts("x-forwarded-for", &[&chain, hop.as_bytes()]);
         }
         (_, Some(client)) => edits.set("x-forwarded-for", client),
         (_, None) if survey.forwarded_for => edits.remove("x-forwarded-for"),
@@ -97,23 +89,25 @@ fn forwarded_fields(
         .and_then(|host| str::from_utf8(host).ok())
         .filter(|host| authority::host(host).is_some())
         .unwrap_or(head.authority);
-    edits.set("x-forwarded-host", host);
+    // Not every runtime tells (see `RequestHead::authority`).
+    if host.is_empty() {
+        edits.remove("x-forwarded-host");
+    } else {
+        edits.set("x-forwarded-host", host);
+    }
 
     // A first element speaks of the client, whatever brought it to light; one
     // that continues a chain speaks of this hop.
     if peer.trusted && survey.forwarded {
-        let mut chain = joined(head.fields, "forwarded");
-        let node = peer.address.map(|address| address.to_string());
-        let hop = element(node.as_deref(), head.authority, head.scheme);
-        chain.extend_from_slice(hop.as_bytes());
-        edits.set("forwarded", chain);
+        let chain = chain(head.fields, "forwarded");
+        forwarded(edits, &chain, hop.as_deref(), head.authority, head.scheme);
     } else {
-        edits.set("forwarded", element(client_text.as_deref(), host, scheme));
+        forwarded(edits, &[], client.as_deref(), host, scheme);
     }
 }
 
 /// The values of a list field, with a comma at the end.
-fn joined(fields: Fields<'_>, name: &str) -> Vec<u8> {
+fn chain(fields: Fields<'_>, name: &str) -> Vec<u8> {
     let mut list = Vec::new();
     for value in fields.values(name).filter(|value| !value.is_empty()) {
         list.extend_from_slice(value);
@@ -122,22 +116,34 @@ fn joined(fields: Fields<'_>, name: &str) -> Vec<u8> {
     list
 }
 
-/// <https://www.rfc-editor.org/rfc/rfc7239#section-4>
-fn element(node: Option<&str>, host: &str, scheme: Scheme) -> String {
-    let mut element = String::with_capacity(64);
-    // Writing to a string cannot fail.
-    let _ = match node {
-        None => write!(element, "for=unknown"),
-        Some(v6) if v6.contains(':') => write!(element, "for=\"[{v6}]\""),
-        Some(v4) => write!(element, "for={v4}"),
+/// Sets `Forwarded` to a chain and one more element
+/// (<https://www.rfc-editor.org/rfc/rfc7239#section-4>).
+fn forwarded(edits: &mut Edits, chain: &[u8], node: Option<&str>, host: &str, scheme: Scheme) {
+    let (open, node, close) = match node {
+        None => ("", "unknown", ""),
+        Some(v6) if v6.contains(':') => ("\"[", v6, "]\""),
+        Some(v4) => ("", v4, ""),
     };
-    let _ = if is_token(host.as_bytes()) {
-        write!(element, ";host={host}")
-    } else {
-        write!(element, ";host=\"{host}\"")
+    // No host that was let in has a character that would need an escape.
+    let (parameter, quote) = match host {
+        "" => ("", ""),
+        host if is_token(host.as_bytes()) => (";host=", ""),
+        _ => (";host=", "\""),
     };
-    let _ = write!(element, ";proto={}", scheme.as_str());
-    element
+    let element = [
+        "for=",
+        open,
+        node,
+        close,
+        parameter,
+        quote,
+        host,
+        quote,
+        ";proto=",
+        scheme.as_str(),
+    ];
+    let [a, b, c, d, e, f, g, h, i, j] = element.map(str::as_bytes);
+    edits.set_parts("forwarded", &[chain, a, b, c, d, e, f, g, h, i, j]);
 }
 
 #[cfg(test)]
@@ -337,10 +343,14 @@ mod tests {
                 "a:8",
                 "for=\"[2001:db8::1]\";host=\"a:8\";proto=https",
             ),
+            (None, "", "for=unknown;proto=https"),
             (None, "[::1]", "for=unknown;host=\"[::1]\";proto=https"),
         ];
         for (node, host, expected) in table {
-            assert_eq!(element(node, host, Scheme::Https), expected);
+            let mut edits = Edits::new();
+            forwarded(&mut edits, b"", node, host, Scheme::Https);
+            let expected = format!("=forwarded:{expected}\n");
+            assert_eq!(edits.as_bytes(), expected.as_bytes());
         }
     }
 }

@@ -19,22 +19,26 @@ pub(crate) struct Additions<'a> {
 
 /// The edits to a response's fields.
 pub(crate) fn response_edits(head: &ResponseHead<'_>, additions: &Additions<'_>) -> Edits {
-    let mut removals = Removals::default();
-    let mut upgrade = None;
-    for (name, value) in head.fields.iter() {
-        if let Name::Known(known) = Name::of(name)
-            && known.is_hop_by_hop()
-        {
-            removals.hop_by_hop(known, name, value);
-            if known == Known::Upgrade {
-                upgrade = Some(value);
+    let mut removals = Removals::with_capacity(256);
+    let mut upgrade: &[u8] = b"websocket";
+    for (name, value) in head.fields.lines() {
+        match Name::of(name) {
+            Name::Known(known) if known.is_hop_by_hop() => {
+                removals.hop_by_hop(known, name, value);
+                if known == Known::Upgrade {
+                    upgrade = value;
+                }
             }
+            _ if additions.set_cookie.is_some() && is_for_shared_caches(name) => {
+                removals.remove(name);
+            }
+            Name::Known(_) | Name::Other | Name::LookAlike | Name::Internal | Name::Forwarding => {}
         }
     }
     let mut edits = removals.edits;
     if head.status == 101 {
         edits.set("connection", "upgrade");
-        edits.set("upgrade", upgrade.unwrap_or(b"websocket"));
+        edits.set("upgrade", upgrade);
     }
     edits.append("via", VIA);
     if let Some(hsts) = additions.hsts {
@@ -44,27 +48,24 @@ pub(crate) fn response_edits(head: &ResponseHead<'_>, additions: &Additions<'_>)
     }
     if let Some(set_cookie) = &additions.set_cookie {
         edits.append("set-cookie", set_cookie);
-        keep_from_shared_caches(&mut edits, head.fields);
+        make_private(&mut edits, head.fields);
     }
     edits
 }
 
-/// A session is one client's: whoever got it from a cache would share it.
-///
-/// What `Cache-Control` says stays, except that it is made `private`
-/// (<https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.7>). Fields addressed
-/// to shared caches alone would outweigh that, and go
-/// (<https://www.rfc-editor.org/rfc/rfc9213#section-2.2>).
-fn keep_from_shared_caches(edits: &mut Edits, fields: Fields<'_>) {
-    for (name, _) in fields.iter() {
-        let targeted = matches!(
-            Name::of(name),
-            Name::Known(Known::CdnCacheControl | Known::SurrogateControl)
-        ) || name.to_ascii_lowercase().ends_with("-cdn-cache-control");
-        if targeted {
-            edits.remove(name);
-        }
-    }
+/// Whether a field is addressed to shared caches alone. They heed it before
+/// `Cache-Control` (<https://www.rfc-editor.org/rfc/rfc9213#section-2.2>), so it
+/// goes with a response that is for one client.
+fn is_for_shared_caches(name: &[u8]) -> bool {
+    const TARGETED: &[u8] = b"cdn-cache-control";
+    let end = name.len().saturating_sub(TARGETED.len());
+    name[end..].eq_ignore_ascii_case(TARGETED) || name.eq_ignore_ascii_case(b"surrogate-control")
+}
+
+/// A session is one client's: whoever got it from a cache would share it. What
+/// `Cache-Control` says stays, except that it is made `private`
+/// (<https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.7>).
+fn make_private(edits: &mut Edits, fields: Fields<'_>) {
     let directives = || fields.values("cache-control").flat_map(elements);
     let is = |directive: &[u8], name: &str| directive.eq_ignore_ascii_case(name.as_bytes());
     if directives().any(|directive| is(directive, "private") || is(directive, "no-store")) {

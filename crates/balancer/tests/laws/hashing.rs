@@ -18,7 +18,7 @@ fn balancer(backends: Vec<Backend>) -> Balancer {
 #[test]
 fn weights_are_respected() {
     const KEYS: u32 = 100_000;
-    for weights in [&[1, 1, 1][..], &[1, 2, 3], &[10, 1]] {
+    for weights in [&[1, 2, 3][..], &[10, 1]] {
         let backends = weights.iter().enumerate();
         let balancer = balancer(
             backends

@@ -9,8 +9,12 @@ use wasmtime::Engine;
 
 /// How often running guests are looked at.
 const TICK: Duration = Duration::from_millis(2);
+/// How often otherwise. A guest's thread may be held up between the moment it
+/// says that it runs and the moment its deadline is set; where that took more
+/// than two ticks, nobody else would wake this thread.
+const REST: Duration = Duration::from_secs(1);
 
-/// Nobody calls; the thread sleeps until somebody does.
+/// Nobody calls; the thread rests until somebody does.
 const ASLEEP: u8 = 0;
 /// Nobody has called since the last tick.
 const QUIET: u8 = 1;
@@ -18,15 +22,20 @@ const QUIET: u8 = 1;
 const BUSY: u8 = 2;
 
 /// Advances an engine's epoch every two milliseconds while calls are made, and
-/// sleeps while none are.
-pub(super) struct Ticker {
+/// all but sleeps while none are.
+pub(crate) struct Ticker {
     state: Arc<AtomicU8>,
     thread: Thread,
 }
 
 impl Ticker {
+    /// How many ticks ahead deadlines are to be. One tick is sure to come after
+    /// each [`Self::wake`]; a second is not, if the thread was between its tick
+    /// and noting it.
+    pub(crate) const DEADLINE: u64 = 1;
+
     /// Starts the thread; it ends with the ticker.
-    pub(super) fn start(engine: &Engine) -> wasmtime::Result<Self> {
+    pub(crate) fn start(engine: &Engine) -> wasmtime::Result<Self> {
         let state = Arc::new(AtomicU8::new(BUSY));
         let engine = engine.weak();
         let shared = Arc::downgrade(&state);
@@ -51,7 +60,7 @@ impl Ticker {
                     if before == BUSY {
                         thread::park_timeout(TICK);
                     } else {
-                        thread::park();
+                        thread::park_timeout(REST);
                     }
                 }
             })?;
@@ -63,7 +72,7 @@ impl Ticker {
 
     /// Keeps the epoch going. A call says so when it begins, and again each
     /// time its deadline has passed.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // Nearly always busy already: threads only read what they share.
         if self.state.load(Ordering::Relaxed) != BUSY
             && self.state.swap(BUSY, Ordering::SeqCst) == ASLEEP

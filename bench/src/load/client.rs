@@ -1,0 +1,176 @@
+//! One client: an address, a connection kept alive, a cookie.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::pace::Pace;
+
+/// What clients do with the session cookie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Cookies {
+    /// Send it back, as browsers do.
+    Keep,
+    /// Ignore it, as media players do: every response brings a new one.
+    Ignore,
+}
+
+/// A client, connected.
+pub(super) struct Client {
+    stream: TcpStream,
+    request: Vec<u8>,
+    wants_cookie: bool,
+    buffer: Vec<u8>,
+}
+
+/// What is to be known of a response.
+struct Head<'a> {
+    /// Bytes of head and body.
+    length: usize,
+    /// `name=value` of the cookie it sets.
+    cookie: Option<&'a str>,
+}
+
+impl Client {
+    pub(super) async fn connect(
+        number: usize,
+        server: SocketAddr,
+        cookies: Cookies,
+    ) -> anyhow::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((address(number), 0)))?;
+        let stream = socket
+            .connect(server)
+            .await
+            .with_context(|| format!("cannot connect to `{server}`"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            request: request(None),
+            wants_cookie: cookies == Cookies::Keep,
+            buffer: vec![0; 16 << 10],
+        })
+    }
+
+    /// Sends request after request; answers how long each took.
+    pub(super) async fn run(&mut self, pace: &Pace) -> anyhow::Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        while let Some(due) = pace.due().await? {
+            self.stream.write_all(&self.request).await?;
+            self.receive().await?;
+            latencies.push(due.elapsed());
+        }
+        Ok(latencies)
+    }
+
+    async fn receive(&mut self) -> anyhow::Result<()> {
+        let mut filled = 0;
+        loop {
+            let room = &mut self.buffer[filled..];
+            match self.stream.read(room).await? {
+                0 => bail!("the connection was closed, or the response is too long"),
+                read => filled += read,
+            }
+            let Some(head) = parse(&self.buffer[..filled])? else {
+                continue;
+            };
+            if self.wants_cookie
+                && let Some(cookie) = head.cookie
+            {
+                self.request = request(Some(cookie));
+                self.wants_cookie = false;
+            }
+            match filled.checked_sub(head.length) {
+                Some(0) => return Ok(()),
+                Some(_) => bail!("more came than was asked for"),
+                None => {}
+            }
+        }
+    }
+}
+
+/// An address of the loopback network (127.0.0.0/8) for each client.
+fn address(number: usize) -> Ipv4Addr {
+    let [.., high, low] = number.to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low)
+}
+
+/// What a small client sends.
+fn request(cookie: Option<&str>) -> Vec<u8> {
+    let mut request = String::from(
+        "GET /api/v1/items?page=1 HTTP/1.1\r\n\
+         Host: bench.example\r\n\
+         User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
+         Accept: application/json, text/plain, */*\r\n\
+         Accept-Encoding: gzip, deflate\r\n\
+         Accept-Language: en-GB,en;q=0.5\r\n",
+    );
+    if let Some(cookie) = cookie {
+        request.extend(["Cookie: ", cookie, "\r\n"]);
+    }
+    request.push_str("\r\n");
+    request.into_bytes()
+}
+
+/// Reads a response head; `None` if it is not complete yet.
+fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head<'_>>> {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = str::from_utf8(&bytes[..end]).context("a head that is not text")?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap_or_default();
+    if !status.starts_with("HTTP/1.1 200") {
+        bail!("`{status}` instead of 200");
+    }
+    let mut length = None;
+    let mut cookie = None;
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        if name.eq_ignore_ascii_case("content-length") {
+            length = Some(value.parse::<usize>()?);
+        } else if name.eq_ignore_ascii_case("set-cookie") {
+            cookie = value.split(';').next();
+        }
+    }
+    let body = length.context("a response without Content-Length")?;
+    Ok(Some(Head {
+        length: end + 4 + body,
+        cookie,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn responses_are_measured() {
+        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nSet-Cookie: a=b; Path=/\r\n\r\nok";
+        let head = parse(response).unwrap().unwrap();
+        assert_eq!(head.length, response.len() + 1);
+        assert_eq!(head.cookie, Some("a=b"));
+        assert!(parse(&response[..40]).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_no_success_is_no_result() {
+        for response in [
+            &b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        ] {
+            assert!(parse(response).is_err());
+        }
+    }
+
+    #[test]
+    fn clients_have_addresses_of_their_own() {
+        assert_eq!(address(1), Ipv4Addr::new(127, 1, 0, 1));
+        assert_eq!(address(513), Ipv4Addr::new(127, 1, 2, 1));
+    }
+}

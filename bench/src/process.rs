@@ -1,0 +1,141 @@
+//! Programs under measurement: started, waited for, clocked, stopped.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a program may take to accept connections, and to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running program; dropping it stops it.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Process {
+    /// Starts a program; what it says on stderr goes to a file.
+    ///
+    /// # Errors
+    /// It does not start; where it is not installed, how to install it.
+    pub(crate) fn start(name: &str, command: &mut Command, output: &Path) -> io::Result<Self> {
+        let child = command
+            .stdin(Stdio::null())
+            .stderr(File::create(output)?)
+            .spawn()
+            .map_err(|error| {
+                if error.kind() == io::ErrorKind::NotFound {
+                    missing(name)
+                } else {
+                    error
+                }
+            })?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            output: output.to_owned(),
+        })
+    }
+
+    /// Waits until it accepts connections.
+    ///
+    /// # Errors
+    /// It ended instead, or takes more than 10 s; with what it said.
+    pub(crate) fn accepts(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            let name = &self.name;
+            let said = || fs::read_to_string(&self.output).unwrap_or_default();
+            if let Some(status) = self.child.try_wait()? {
+                bail!("`{name}` ended at once ({status}):\n{}", said());
+            }
+            if begun.elapsed() > PATIENCE {
+                bail!("`{name}` does not accept on `{address}`:\n{}", said());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// The processor time it has used, with the processes it started.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        cpu_time(self.child.id())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGTERM first: a program with children of its own must end them.
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port on the loopback interface that is free now.
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
+}
+
+fn missing(name: &str) -> io::Error {
+    let hint = match name {
+        "nginx" | "backends" => "nginx is not installed: apt-get install nginx-light",
+        "haproxy" => "haproxy is not installed: apt-get install haproxy",
+        _ => "the program does not exist",
+    };
+    io::Error::new(io::ErrorKind::NotFound, hint)
+}
+
+/// User and system time of a process, its threads and its living descendants,
+/// from `/proc` (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
+fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read `{path}`"))?;
+    let ticks = ticks(&stat).with_context(|| format!("`{path}` is malformed"))?;
+    let own = Duration::from_secs(ticks)
+        / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let children = children
+        .split_whitespace()
+        .map(|child| cpu_time(child.parse()?));
+    Ok(own + children.sum::<anyhow::Result<Duration>>()?)
+}
+
+/// The fields `utime` and `stime`, in clock ticks. The name before them may
+/// contain anything but ends with the last parenthesis.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let user: u64 = times.next()?.parse().ok()?;
+    let system: u64 = times.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_found_whatever_the_name() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 9 8 7 6 120 34 5 6 20 0 1 0 99 1000";
+        assert_eq!(ticks(stat), Some(154));
+        assert_eq!(ticks("7 (a"), None);
+    }
+}

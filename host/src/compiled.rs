@@ -1,0 +1,73 @@
+//! A component, compiled for an engine of its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::component::Component;
+use wasmtime::{Config, Engine};
+
+use crate::error::ComponentError;
+use crate::ticker::Ticker;
+
+/// Cheap to clone. The engine's epochs can tick as long as a clone lives.
+#[derive(Clone)]
+pub(crate) struct Compiled {
+    pub(crate) engine: Engine,
+    pub(crate) component: Component,
+    pub(crate) ticker: Arc<Ticker>,
+}
+
+/// Where an embedded component stays once it is compiled: tests build many
+/// edges over the same one, and compiling is nearly all that takes.
+pub(crate) struct Embedded {
+    bytes: &'static [u8],
+    compiled: Mutex<Option<Compiled>>,
+}
+
+impl Compiled {
+    /// Compiles.
+    ///
+    /// # Errors
+    /// There is no engine on this machine, or the bytes are no component.
+    pub(crate) fn new(config: &Config, bytes: &[u8]) -> Result<Self, ComponentError> {
+        let engine = Engine::new(config).map_err(ComponentError::Engine)?;
+        let component = Component::new(&engine, bytes).map_err(ComponentError::Compile)?;
+        let ticker = Ticker::start(&engine).map_err(ComponentError::Engine)?;
+        Ok(Self {
+            engine,
+            component,
+            ticker: Arc::new(ticker),
+        })
+    }
+}
+
+impl Embedded {
+    /// Not compiled yet.
+    pub(crate) const fn new(bytes: &'static [u8]) -> Self {
+        Self {
+            bytes,
+            compiled: Mutex::new(None),
+        }
+    }
+
+    /// Compiles these bytes, unless they are the embedded ones and were
+    /// compiled before. The configuration must always be the same.
+    ///
+    /// # Errors
+    /// Those of [`Compiled::new`].
+    pub(crate) fn or_compile(
+        &self,
+        config: &Config,
+        bytes: &[u8],
+    ) -> Result<Compiled, ComponentError> {
+        if bytes != self.bytes {
+            return Compiled::new(config, bytes);
+        }
+        let mut slot = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = &*slot {
+            return Ok(compiled.clone());
+        }
+        let compiled = Compiled::new(config, bytes)?;
+        *slot = Some(compiled.clone());
+        Ok(compiled)
+    }
+}

@@ -1,0 +1,183 @@
+//! Bodies on their way through the guest, which sees of them only handles.
+
+use std::future::ready;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt as _, BodyStream, StreamBody};
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::ticket::Ticket;
+use crate::body::{Body, BodyError};
+use crate::upstream::BodyTimeout;
+
+/// Why a body broke off, in WASI's words.
+pub(super) fn code(error: BodyError) -> Error {
+    if error.is::<BodyTimeout>() {
+        Error::ConnectionReadTimeout
+    } else {
+        Error::HttpResponseIncomplete
+    }
+}
+
+/// The client's body on its way to the guest.
+pub(super) struct Inbound {
+    body: Body,
+    ticket: Arc<Ticket>,
+}
+
+impl Inbound {
+    pub(super) fn new(body: Body, ticket: Arc<Ticket>) -> Self {
+        Self { body, ticket }
+    }
+}
+
+impl HttpBody for Inbound {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let arrived = matches!(frame, Poll::Ready(None | Some(Ok(_))));
+        this.ticket.await_client(!arrived);
+        frame.map_err(code)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request body that the guest gives, read up to where it shows whether
+/// there is any: without one there is still the promise of trailers, and a GET
+/// must not be framed for a body that never comes.
+pub(super) async fn peek(mut body: Body) -> Body {
+    match body.frame().await {
+        None => Body::empty(),
+        Some(first) => {
+            let first = stream::once(ready(first));
+            Body::new(StreamBody::new(first.chain(BodyStream::new(body))))
+        }
+    }
+}
+
+/// A response body on its way to the client; and what the guest is told of how
+/// that went. A client that goes away is no failure.
+pub(super) fn watch() -> (Watch, impl Future<Output = Result<(), Error>> + Send) {
+    let (broken, report) = oneshot::channel();
+    let ended = report.map(|report| match report {
+        Ok(error) => Err(error),
+        Err(_) => Ok(()),
+    });
+    (Watch(broken), ended)
+}
+
+/// Tells the guest should the body break.
+pub(super) struct Watch(oneshot::Sender<Error>);
+
+impl Watch {
+    /// Watches this body.
+    pub(super) fn over(self, body: WasiBody) -> Body {
+        if body.is_end_stream() {
+            return Body::empty();
+        }
+        Body::new(Watched {
+            body,
+            watch: Some(self),
+        })
+    }
+}
+
+struct Watched {
+    body: WasiBody,
+    watch: Option<Watch>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        if let Poll::Ready(Some(Err(_))) = &frame
+            && let Some(Watch(broken)) = this.watch.take()
+        {
+            // The guest may not want to know.
+            let _ = broken.send(Error::HttpResponseIncomplete);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of a 101: a claim to the connection, in the hands of the guest.
+struct Claim {
+    connection: Option<OnUpgrade>,
+    ticket: Arc<Ticket>,
+}
+
+/// Gives the guest a claim to a connection that switched protocols.
+pub(super) fn claim(connection: OnUpgrade, ticket: Arc<Ticket>) -> WasiBody {
+    let claim = Claim {
+        connection: Some(connection),
+        ticket,
+    };
+    claim.boxed_unsync()
+}
+
+/// Takes the connection back, if the body is still the claim to one.
+///
+/// A body that comes back from the guest is wrapped, and cannot be asked what
+/// it is. But a claim, when it is read, leaves its connection with the ticket;
+/// so what is there after one read is this body's connection and no other.
+pub(super) fn redeem(body: Body, ticket: &Ticket) -> Option<OnUpgrade> {
+    drop(ticket.take());
+    let mut body = body;
+    let _ = body.frame().now_or_never();
+    ticket.take()
+}
+
+impl HttpBody for Claim {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        if let Some(connection) = this.connection.take() {
+            this.ticket.leave(connection);
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.connection.is_none()
+    }
+}

@@ -1,0 +1,141 @@
+//! What an instance's store holds, and what of WASI the guest is given.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::HeaderName;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use wasmtime::component::{GuestTaskId, ResourceTable};
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
+    WasiHttpHooks, WasiHttpView,
+};
+
+use super::clock::WasiClock;
+use super::fields;
+use super::outgoing::{Attempt, Sending};
+use super::ticket::Ticket;
+use crate::clock::Clock;
+use crate::upstream::{Timeouts, Upstream};
+
+/// How much memory one instance may take.
+const MEMORY_LIMIT: usize = 128 << 20;
+
+/// What the instances of an isolate have in common.
+pub(super) struct World {
+    pub(super) upstream: Arc<dyn Upstream>,
+    pub(super) timeouts: Timeouts,
+    clock: Arc<dyn Clock>,
+    seed: AtomicU64,
+}
+
+/// The data of an instance's store.
+pub(super) struct Guest {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    pub(super) hooks: Hooks,
+    pub(super) table: ResourceTable,
+    pub(super) limits: StoreLimits,
+    /// The requests that the guest is at work on, by the task that answers each.
+    pub(super) tickets: HashMap<GuestTaskId, Arc<Ticket>>,
+}
+
+/// The host's say in `wasi:http`.
+pub(super) struct Hooks {
+    world: Arc<World>,
+    /// For which request the guest is sending, as long as it takes to say so.
+    pub(super) sender: Option<Arc<Ticket>>,
+}
+
+impl World {
+    pub(super) fn new(
+        upstream: Arc<dyn Upstream>,
+        timeouts: Timeouts,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            upstream,
+            timeouts,
+            clock,
+            seed: AtomicU64::new(seed),
+        }
+    }
+
+    /// The hooks of an instance in this world.
+    pub(super) fn hooks(self: &Arc<Self>) -> Hooks {
+        Hooks {
+            world: Arc::clone(self),
+            sender: None,
+        }
+    }
+
+    /// The data of a new instance in this world: with this environment, the
+    /// edge's clock and dice, its errors on standard error; without arguments,
+    /// files, sockets and standard output.
+    pub(super) fn guest(self: &Arc<Self>, environment: &[(String, String)]) -> Guest {
+        // An instance does not repeat what its predecessor drew.
+        let mut dice = StdRng::seed_from_u64(self.seed.fetch_add(1, Ordering::Relaxed));
+        let wasi = WasiCtxBuilder::new()
+            .envs(environment)
+            .inherit_stderr()
+            .wall_clock(WasiClock(Arc::clone(&self.clock)))
+            .monotonic_clock(WasiClock(Arc::clone(&self.clock)))
+            .insecure_random_seed(rand::RngExt::random(&mut dice))
+            .insecure_random(StdRng::from_rng(&mut dice))
+            .secure_random(dice)
+            .build();
+        Guest {
+            wasi,
+            http: WasiHttpCtx::new(),
+            hooks: self.hooks(),
+            table: ResourceTable::new(),
+            limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
+            tickets: HashMap::new(),
+        }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        fields::is_hidden(name)
+    }
+
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        fields::filter()
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        // How the guest fares with the response is its own affair.
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Sending {
+        let attempt = Attempt::new(&self.world, options, self.sender.take());
+        Box::new(attempt.perform(request))
+    }
+}

@@ -1,0 +1,80 @@
+//! What the host knows of one request while the guest is at work on it.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use http::StatusCode;
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::Notify;
+
+/// Shared by the request's `fetch` and by all that the guest sends for it.
+#[derive(Default)]
+pub(super) struct Ticket {
+    sent: AtomicU32,
+    cancelled: AtomicBool,
+    cancel: Notify,
+    awaits_client: AtomicBool,
+    client_failure: OnceLock<StatusCode>,
+    tunnel: Mutex<Option<OnUpgrade>>,
+}
+
+impl Ticket {
+    /// Counts a request to a backend.
+    pub(super) fn count(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests were sent to backends.
+    pub(super) fn sent(&self) -> u32 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// The client went away: nothing that is under way for it goes on.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::SeqCst);
+        self.cancel.notify_waiters();
+    }
+
+    /// Returns once the client has gone away.
+    pub(super) async fn cancelled(&self) {
+        // Registers first: who cancels between the two lines is still heard.
+        let cancel = self.cancel.notified();
+        if !self.cancelled.load(Ordering::SeqCst) {
+            cancel.await;
+        }
+    }
+
+    /// Whoever reads the request's body waits for the client, or in vain; or
+    /// no longer does.
+    pub(super) fn await_client(&self, awaits: bool) {
+        self.awaits_client.store(awaits, Ordering::Relaxed);
+    }
+
+    /// A body failed on its way to a backend, which deserves this status if it
+    /// was the client's.
+    pub(super) fn body_failed(&self, status: StatusCode) {
+        if self.awaits_client.load(Ordering::Relaxed) {
+            // The first is what the others come from.
+            let _ = self.client_failure.set(status);
+        }
+    }
+
+    /// What the client is answered because its body failed, whatever the guest
+    /// makes of it.
+    pub(super) fn client_failure(&self) -> Option<StatusCode> {
+        self.client_failure.get().copied()
+    }
+
+    /// Leaves the connection of a 101 here for whoever reads its body.
+    pub(super) fn leave(&self, tunnel: OnUpgrade) {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+
+    /// Takes the connection that was left here, if any.
+    pub(super) fn take(&self) -> Option<OnUpgrade> {
+        self.tunnel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
