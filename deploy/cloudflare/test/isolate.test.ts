@@ -1,14 +1,14 @@
 // One instance of the policy for all requests of an isolate.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { backend, steady } from './support/backend.ts';
 import { get } from './support/client.ts';
-import { logged, start, type Worker } from './support/workerd.ts';
+import { alive } from './support/inspector.ts';
+import { freePort, logged, start, type Worker } from './support/workerd.ts';
 
 const FAULTY = join(import.meta.dirname, '../dist-faulty');
 const CLIENT = { CLIENT_IP_HEADER: 'cf-connecting-ip' };
@@ -83,14 +83,15 @@ test('20,000 requests leave nothing behind', async () => {
   await using a = await backend(response => response.setHeader('set-cookie', 'a=1').end('a'));
   await using b = await steady('b');
   const variables = { BACKEND_A: a.url, BACKEND_B: b.url, EDGELB_LOG: 'off', ...CLIENT };
-  await using worker = await start(variables);
+  const inspector = `127.0.0.1:${await freePort()}`;
+  await using worker = await start(variables, undefined, `--inspector-addr=${inspector}`);
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
-  await many(worker, agent, 10_000);
-  const before = await resident(worker);
+  await many(worker, agent, 5_000);
+  const before = await alive(worker, inspector);
   await many(worker, agent, 20_000);
-  const grown = (await resident(worker)) - before;
+  const grown = (await alive(worker, inspector)) - before;
   agent.destroy();
-  assert.ok(grown < 4 << 20, `grew by ${grown} bytes`);
+  assert.ok(grown < 256 << 10, `grew by ${grown} bytes`);
 });
 
 /** So many requests of different clients, 32 at a time. */
@@ -111,10 +112,4 @@ async function many({ port }: Worker, agent: Agent, count: number): Promise<void
     }
   };
   await Promise.all(Array.from({ length: 32 }, lane));
-}
-
-/** Resident memory in bytes. */
-async function resident({ pid }: Worker): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s*(\d+) kB/m.exec(status)?.[1]) * 1024;
 }

@@ -23,15 +23,16 @@ export interface Worker extends AsyncDisposable {
   log(): string;
 }
 
-/** Starts the bundle of `directory` with these variables. */
+/** Starts the bundle of `directory` with these variables, and options of `workerd serve`. */
 export async function start(
   variables: Record<string, string>,
   directory = join(root, 'dist'),
+  ...options: string[]
 ): Promise<Worker> {
   const port = await freePort();
   const config = join(directory, `${port}.capnp`);
   await writeFile(config, await capnp(variables, directory, port));
-  const child = spawn(workerd, ['serve', config], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(workerd, ['serve', config, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', text => (log += text));
