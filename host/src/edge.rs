@@ -15,6 +15,7 @@ use crate::clock::{Clock, TokioClock};
 use crate::error::{ComponentError, EdgeError};
 use crate::exchange::bindings::{EffectiveConfiguration, Event};
 use crate::exchange::{Answer, Blueprint, Board, Client, Driver, EventSink, Isolate};
+use crate::patience::Patient;
 use crate::upstream::{Client as HttpClient, Closures, IntoAnswer, Timeouts, Trust, Upstream};
 use crate::wasi_http::{self, Service};
 
@@ -118,6 +119,7 @@ impl Edge {
     }
 
     pub(crate) async fn answer(&self, request: Request<Body>, client: Client) -> Answer {
+        let request = request.map(|body| Patient::over(body, self.timeouts().idle));
         match &self.isolate {
             Running::Exchange(driver) => driver.fetch(request, client).await,
             Running::WasiHttp(service) => service.fetch(request, client).await,

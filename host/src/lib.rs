@@ -51,6 +51,7 @@ mod error;
 mod exchange;
 mod headers;
 mod metering;
+mod patience;
 mod serve;
 mod ticker;
 mod upstream;

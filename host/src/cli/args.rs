@@ -36,7 +36,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_enum, default_value_t = DoorArg::Exchange)]
     pub(super) door: DoorArg,
     /// Component to run instead of the embedded one; with `--door wasi-http`
-    /// any that exports `wasi:http/handler@0.3`
+    /// any that exports `wasi:http/handler@0.3`. It sees the whole environment
     #[arg(long, value_name = "FILE")]
     pub(super) component: Option<PathBuf>,
     /// File of NAME=value lines; the process's own environment comes first

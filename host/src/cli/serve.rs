@@ -71,21 +71,40 @@ pub(super) fn listen(
     Ok(())
 }
 
-/// Says that it is ready, then waits for the first SIGTERM or SIGINT.
+/// Says that it is ready, then waits for the first SIGTERM or SIGINT. A second
+/// one ends the process, whatever is under way.
 async fn until_stopped(ready: impl FnOnce()) {
+    let first = stop_signal();
+    // Whoever reads of it may send a signal at once.
+    ready();
+    first.await;
+    eprintln!("draining; a second signal ends it at once");
+    std::thread::spawn(|| {
+        let event_loop = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        if let Ok(event_loop) = event_loop {
+            event_loop.block_on(async { stop_signal().await });
+            std::process::exit(1);
+        }
+    });
+}
+
+/// Ready at the next SIGTERM or SIGINT; heard from the call on. Without
+/// handlers the signals end the process by themselves.
+fn stop_signal() -> impl Future<Output = ()> {
     let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
     );
-    // Whoever reads of it may send a signal at once.
-    ready();
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        // Without handlers the signals end the process by themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::task::{Context as TaskContext, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use std::{io, thread};
 
 use bytes::Bytes;
@@ -21,8 +22,11 @@ use super::connection::Context;
 use super::redact::Redacted;
 use crate::body::{Body, BodyError};
 
-/// Lines that may wait for the writer; beyond it requests wait for the log.
+/// Lines that may wait for the writer. Whoever does not read the log must not
+/// stop the traffic: beyond this, lines are lost, and the log says how many.
 const WAITING: usize = 8192;
+/// How long the writer has for what is left when the process ends.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// The status of a request whose client left before there was one.
 const CLIENT_CLOSED: u16 = 499;
 
@@ -41,6 +45,7 @@ pub enum LogFormat {
 pub struct AccessLog {
     format: LogFormat,
     lines: SyncSender<String>,
+    lost: Arc<AtomicU64>,
 }
 
 impl AccessLog {
@@ -53,10 +58,17 @@ impl AccessLog {
         sink: impl Write + Send + 'static,
     ) -> io::Result<(Self, LogWriter)> {
         let (lines, waiting) = sync_channel(WAITING);
+        let lost = Arc::<AtomicU64>::default();
+        let losses = Arc::clone(&lost);
         let thread = thread::Builder::new()
             .name("edgelb-log".to_owned())
-            .spawn(move || write_lines(&waiting, sink))?;
-        Ok((Self { format, lines }, LogWriter(thread)))
+            .spawn(move || write_lines(&waiting, &losses, sink))?;
+        let log = Self {
+            format,
+            lines,
+            lost,
+        };
+        Ok((log, LogWriter(thread)))
     }
 }
 
@@ -65,13 +77,17 @@ impl AccessLog {
 pub struct LogWriter(thread::JoinHandle<()>);
 
 impl LogWriter {
-    /// Waits until every line is written; all clones of the log must be gone.
+    /// Waits until every line is written, two seconds at most where nobody
+    /// reads them; all clones of the log must be gone.
     pub fn join(self) {
-        let _ = self.0.join();
+        let begun = Instant::now();
+        while !self.0.is_finished() && begun.elapsed() < FAREWELL {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
-fn write_lines(waiting: &Receiver<String>, mut sink: impl Write) {
+fn write_lines(waiting: &Receiver<String>, lost: &AtomicU64, mut sink: impl Write) {
     let mut batch = String::new();
     while let Ok(line) = waiting.recv() {
         batch.push_str(&line);
@@ -80,7 +96,15 @@ fn write_lines(waiting: &Receiver<String>, mut sink: impl Write) {
         {
             batch.push_str(&line);
         }
-        // Whoever reads the log may be gone; that must not stop the traffic.
+        let lost = lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                batch,
+                "({lost} lines lost: the log was not read fast enough)"
+            );
+        }
+        // Whoever reads the log may be gone.
         let _ = sink.write_all(batch.as_bytes());
         let _ = sink.flush();
         batch.clear();
@@ -188,8 +212,9 @@ fn unquoted(text: &str) -> Cow<'_, str> {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // The writer is gone only when the process is about to be.
-        let _ = self.log.lines.send(self.write());
+        if self.log.lines.try_send(self.write()).is_err() {
+            self.log.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -223,5 +248,50 @@ impl HttpBody for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    /// A reader that reads nothing until it is told to.
+    struct Stalled {
+        go: Receiver<()>,
+        written: Sender<String>,
+    }
+
+    impl Write for Stalled {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.go.recv();
+            let _ = self
+                .written
+                .send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_loses_lines_and_stops_no_request() {
+        let (go, told) = channel();
+        let (written, lines) = channel();
+        let sink = Stalled { go: told, written };
+        let (log, writer) = AccessLog::start(LogFormat::Text, sink).unwrap();
+        let client = SocketAddr::from(([192, 0, 2, 1], 80));
+        for _ in 0..2 * WAITING {
+            drop(Line::begin(&log, &Request::new(()), client));
+        }
+        drop((log, go));
+        writer.join();
+        let lines: String = lines.iter().collect();
+        assert!(lines.contains(" lines lost: "), "{}", lines.len());
     }
 }

@@ -11,11 +11,28 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
+use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::exchange::InterimSink;
+
+/// How many bytes of them may wait.
+const WAITING: usize = 64 << 10;
+
+/// Fields that go no further (<https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1>),
+/// and the one that has no meaning here.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Interim responses waiting for a connection.
 #[derive(Default)]
@@ -49,18 +66,15 @@ impl Interim {
             return;
         }
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.unfinished {
-            // A pipelining client that does not read: it can do without the hint.
+        if queue.unfinished || queue.bytes.len() > WAITING {
+            // A client that does not read can do without the hint.
             return;
         }
         let reason = status.canonical_reason().unwrap_or("Interim");
         let head = format!("HTTP/1.1 {} {reason}\r\n", status.as_str());
         queue.bytes.extend_from_slice(head.as_bytes());
         for (name, value) in headers {
-            if matches!(
-                name.as_str(),
-                "connection" | "keep-alive" | "transfer-encoding" | "upgrade" | "content-length"
-            ) {
+            if HOP_BY_HOP.contains(&name.as_str()) || is_named_by_connection(name, headers) {
                 continue;
             }
             queue.bytes.extend_from_slice(name.as_str().as_bytes());
@@ -73,6 +87,16 @@ impl Interim {
             waker.wake();
         }
     }
+}
+
+fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
+    headers.get_all(CONNECTION).iter().any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').any(|option| {
+            option
+                .trim_ascii()
+                .eq_ignore_ascii_case(name.as_str().as_bytes())
+        })
+    })
 }
 
 /// The client's connection, as hyper sees it.

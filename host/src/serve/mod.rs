@@ -114,9 +114,10 @@ impl Server {
                 drain: options.drain,
                 stopped: stopped.clone(),
             };
+            let event_loop = event_loop()?;
             let thread = thread::Builder::new()
                 .name("edgelb-worker".to_owned())
-                .spawn(move || event_loop()?.block_on(worker.run()))?;
+                .spawn(move || event_loop.block_on(worker.run()))?;
             workers.push(thread);
         }
         // The listener closes when the last thread stops accepting.

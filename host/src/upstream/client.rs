@@ -3,12 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::error::Error as _;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::header::{HOST, HeaderMap};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
@@ -18,9 +18,10 @@ use tokio::time::{Instant, Sleep};
 
 use super::connect::{Connector, Trust};
 use super::download::Download;
-use super::upload::{ClientGone, Patience, Upload, Watch};
+use super::upload::{ClientGone, Upload, Watch};
 use super::{Answer, Cause, Fault, SendError, Timeouts, Upstream};
 use crate::body::Body;
+use crate::patience::ClientSilent;
 
 /// How long a connection is kept when the backend does not say. Below what
 /// servers commonly keep (60 to 75 s), so that we close before they do.
@@ -58,6 +59,10 @@ impl Client {
         }
     }
 
+    fn idle(&self) -> MutexGuard<'_, HashMap<Origin, VecDeque<Lease>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn exchange(
         self: Arc<Self>,
         mut request: Request<Body>,
@@ -68,6 +73,7 @@ impl Client {
         let watch = if request.body().is_end_stream() {
             None
         } else {
+            frame(&mut request);
             let (upload, watch) = Upload::new(std::mem::take(request.body_mut()));
             *request.body_mut() = Body::new(upload);
             Some(watch)
@@ -80,7 +86,13 @@ impl Client {
                 // The pool's connection was gone before a byte was written: nobody's failure.
                 Err((Some(unsent), _)) if lease.served => request = unsent,
                 Err((Some(_), error)) => return Err(SendError::not_sent(error.cause)),
-                Err((None, error)) => return Err(error),
+                Err((None, error)) => {
+                    if error.fault == Fault::StaleConnection {
+                        // Its likes were closed with it: the next is to be a fresh one.
+                        self.idle().remove(&origin);
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -88,10 +100,7 @@ impl Client {
     /// A connection from the pool, else a new one.
     async fn lease(&self, origin: &Origin, within: Duration) -> Result<Lease, SendError> {
         loop {
-            let kept = {
-                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                idle.get_mut(origin).and_then(VecDeque::pop_back)
-            };
+            let kept = self.idle().get_mut(origin).and_then(VecDeque::pop_back);
             let Some(mut lease) = kept else { break };
             if !lease.is_spent() && lease.is_usable().await {
                 return Ok(lease);
@@ -123,7 +132,7 @@ impl Client {
         }
         lease.since = Instant::now();
         lease.served = true;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         if !idle.contains_key(&lease.origin) {
             idle.insert(lease.origin.clone(), VecDeque::new());
         }
@@ -147,6 +156,10 @@ impl Client {
             return response.map(|_| Body::tunnel(upgrade));
         }
         lease.keep = keep_alive(response.headers()).unwrap_or(KEEP);
+        if response.headers().contains_key(TRANSFER_ENCODING) {
+            // https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         response.map(|body| {
             let download = Download::new(body, lease, self, idle);
             if download.is_end_stream() {
@@ -197,19 +210,12 @@ impl Lease {
                 return Poll::Ready(Ok(outcome));
             }
             while timer.as_mut().poll(cx).is_ready() {
-                let now = Instant::now();
-                let patience = watch.map_or(Patience::Backend, |watch| {
-                    watch.judge(now, timeouts.first_byte, timeouts.idle)
-                });
-                let late = match patience {
-                    Patience::Until(later) => {
-                        timer.as_mut().reset(later);
-                        continue;
-                    }
-                    Patience::Backend => (Cause::HttpResponseTimeout, Fault::Backend),
-                    Patience::Client => (Cause::ConnectionReadTimeout, Fault::Client),
-                };
-                return Poll::Ready(Err(late));
+                let later =
+                    watch.and_then(|watch| watch.patience(Instant::now(), timeouts.first_byte));
+                match later {
+                    Some(later) => timer.as_mut().reset(later),
+                    None => return Poll::Ready(Err(Cause::HttpResponseTimeout)),
+                }
             }
             Poll::Pending
         })
@@ -219,7 +225,10 @@ impl Lease {
             Ok(Err(mut failed)) => {
                 let unsent = failed.take_message();
                 let mut error = SendError::maybe_sent(response_cause(failed.error()));
-                error.fault = if client_gone(failed.error()) {
+                error.fault = if let Some(gone) = source::<ClientGone>(failed.error()) {
+                    if gone.0.is::<ClientSilent>() {
+                        error.cause = Cause::ConnectionReadTimeout;
+                    }
                     Fault::Client
                 } else if self.served && error.cause == Cause::ConnectionTerminated {
                     Fault::StaleConnection
@@ -228,23 +237,21 @@ impl Lease {
                 };
                 Err((unsent, error))
             }
-            Err((cause, fault)) => {
-                let error = SendError::maybe_sent(cause);
-                Err((None, SendError { fault, ..error }))
-            }
+            Err(cause) => Err((None, SendError::maybe_sent(cause))),
         }
     }
 }
 
-fn client_gone(error: &hyper::Error) -> bool {
+/// The error of this kind that another came from.
+fn source<T: std::error::Error + 'static>(error: &hyper::Error) -> Option<&T> {
     let mut source = error.source();
     while let Some(inner) = source {
-        if inner.is::<ClientGone>() {
-            return true;
+        if let Some(found) = inner.downcast_ref() {
+            return Some(found);
         }
         source = inner.source();
     }
-    false
+    None
 }
 
 fn response_cause(error: &hyper::Error) -> Cause {
@@ -269,6 +276,16 @@ fn localize(request: &mut Request<Body>) -> Option<Origin> {
     let host = HeaderValue::from_str(origin.1.as_str()).ok()?;
     request.headers_mut().insert(HOST, host);
     Some(origin)
+}
+
+/// Says that a body of unknown length is chunked: hyper would leave out that of
+/// a GET, for which it is unusual.
+fn frame(request: &mut Request<Body>) {
+    let unknown = request.body().size_hint().exact().is_none();
+    if unknown && !request.headers().contains_key(CONTENT_LENGTH) {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+    }
 }
 
 /// What the backend says of how long it keeps the connection, less a second:

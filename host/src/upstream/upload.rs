@@ -22,37 +22,24 @@ struct Progress {
     at: Instant,
     /// The connection wants more, and the client has not sent it yet.
     awaits_client: bool,
-    done: bool,
 }
 
 /// Watches one upload.
 #[derive(Clone, Debug)]
 pub(super) struct Watch(Arc<Mutex<Progress>>);
 
-/// How much longer to wait for a response.
-pub(super) enum Patience {
-    /// Until then.
-    Until(Instant),
-    /// No longer: the backend is silent.
-    Backend,
-    /// No longer: the client is.
-    Client,
-}
-
 impl Watch {
-    /// Judges at `now`: the backend's time runs from the last byte it was
-    /// given, the client's from the last it gave.
-    pub(super) fn judge(&self, now: Instant, first_byte: Duration, idle: Duration) -> Patience {
+    /// Until when to wait for a response; `None`: no longer. The backend's time
+    /// runs from the last byte it was given, and not while the client is
+    /// waited for, whose body has a timeout of its own.
+    pub(super) fn patience(&self, now: Instant, first_byte: Duration) -> Option<Instant> {
         let progress = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = progress.awaits_client && !progress.done;
-        let until = progress.at + if client { idle } else { first_byte };
-        if until > now {
-            Patience::Until(until)
-        } else if client {
-            Patience::Client
+        let until = if progress.awaits_client {
+            now + first_byte
         } else {
-            Patience::Backend
-        }
+            progress.at + first_byte
+        };
+        (until > now).then_some(until)
     }
 }
 
@@ -67,7 +54,6 @@ impl Upload {
         let watch = Watch(Arc::new(Mutex::new(Progress {
             at: Instant::now(),
             awaits_client: false,
-            done: false,
         })));
         let upload = Self {
             body,
@@ -89,18 +75,13 @@ impl HttpBody for Upload {
         let frame = Pin::new(&mut this.body).poll_frame(cx);
         let mut progress = this.watch.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &frame {
-            Poll::Ready(frame) => {
+            Poll::Ready(_) => {
                 *progress = Progress {
                     at: Instant::now(),
                     awaits_client: false,
-                    done: frame.is_none(),
                 };
             }
-            Poll::Pending if !progress.awaits_client => {
-                progress.at = Instant::now();
-                progress.awaits_client = true;
-            }
-            Poll::Pending => {}
+            Poll::Pending => progress.awaits_client = true,
         }
         drop(progress);
         frame.map_err(|error| Box::new(ClientGone(error)) as BodyError)

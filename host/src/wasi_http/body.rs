@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt as _, BodyStream, StreamBody};
 use hyper::upgrade::OnUpgrade;
@@ -15,6 +16,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::ticket::Ticket;
 use crate::body::{Body, BodyError};
+use crate::patience::ClientSilent;
 use crate::upstream::BodyTimeout;
 
 /// Why a body broke off, in WASI's words.
@@ -50,6 +52,13 @@ impl HttpBody for Inbound {
         let frame = Pin::new(&mut this.body).poll_frame(cx);
         let arrived = matches!(frame, Poll::Ready(None | Some(Ok(_))));
         this.ticket.await_client(!arrived);
+        if let Poll::Ready(Some(Err(error))) = &frame {
+            this.ticket.body_failed(if error.is::<ClientSilent>() {
+                StatusCode::REQUEST_TIMEOUT
+            } else {
+                StatusCode::BAD_REQUEST
+            });
+        }
         frame.map_err(code)
     }
 

@@ -18,6 +18,7 @@ mod stage;
 mod startup;
 mod tls;
 mod transfers;
+mod uploads;
 mod websocket;
 
 /// Declares `async fn(Door)` as tests, one for each door.

@@ -257,7 +257,7 @@ fn own_answers_come_from_begin() {
             step @ (Step::Send { .. } | Step::Forward { .. }) => panic!("a reply, not {step:?}"),
         }
     };
-    assert_eq!(status("GET", "", "/"), 400);
+    assert_eq!(status("GET", "user@lb.example", "/"), 400);
     assert_eq!(status("GET", "any", "/.well-known/edgelb/health"), 200);
     assert_eq!(status("GET", "any", "/.well-known/edgelb/status"), 200);
     assert_eq!(status("GET", "any", "/"), 421);
