@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(2);
 /// How often otherwise. A guest's thread may be held up between the moment it
 /// says that it runs and the moment its deadline is set; where that took more
 /// than two ticks, nobody else would wake this thread.
-const REST: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_millis(50);
 
 /// Nobody calls; the thread rests until somebody does.
 const ASLEEP: u8 = 0;
