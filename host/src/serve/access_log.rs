@@ -25,6 +25,9 @@ use crate::body::{Body, BodyError};
 /// Lines that may wait for the writer. Whoever does not read the log must not
 /// stop the traffic: beyond this, lines are lost, and the log says how many.
 const WAITING: usize = 8192;
+/// How long a line waits for others. To wake a thread and to write for every
+/// line would cost as much as half the request.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the writer has for what is left when the process ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The status of a request whose client left before there was one.
@@ -90,10 +93,9 @@ impl LogWriter {
 fn write_lines(waiting: &Receiver<String>, lost: &AtomicU64, mut sink: impl Write) {
     let mut batch = String::new();
     while let Ok(line) = waiting.recv() {
+        thread::sleep(GATHER);
         batch.push_str(&line);
-        while batch.len() < 64 << 10
-            && let Ok(line) = waiting.try_recv()
-        {
+        for line in waiting.try_iter().take(WAITING) {
             batch.push_str(&line);
         }
         let lost = lost.swap(0, Ordering::Relaxed);
