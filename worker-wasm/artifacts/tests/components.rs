@@ -4,6 +4,10 @@
 //! The goldens are rewritten by `UPDATE_GOLDEN=1 cargo test -p edgelb-artifacts`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of dozens of payloads a test looks at a few"
+)]
 
 use std::path::Path;
 use std::{env, fs};
