@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// A load balancer decided inside a WebAssembly component.
 ///
 /// Without a command: `serve` if the environment has backends
-/// (BACKEND_<NAME>=host), else `demo`.
+/// (`BACKEND_<NAME>=host`), else `demo`.
 #[derive(Debug, Parser)]
 #[command(version, name = "edgelb")]
 pub(super) struct Args {
