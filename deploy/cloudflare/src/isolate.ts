@@ -41,6 +41,7 @@ const EMPTY: EffectiveConfiguration = {
   connectTimeout: 0n,
   firstByteTimeout: 0n,
   idleTimeout: 0n,
+  replayLimit: 0n,
   settings: [],
 };
 
