@@ -11,6 +11,7 @@ mod faults;
 mod forwarding;
 mod health;
 mod isolates;
+mod parity;
 mod purity;
 mod retry;
 mod session;
