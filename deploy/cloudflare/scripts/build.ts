@@ -7,12 +7,13 @@
 // `gen` and the directory of the bundle hold nothing but what this writes.
 
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { gzipSync } from 'node:zlib';
 
 import { transpile } from '@bytecodealliance/jco';
 import { build } from 'esbuild';
+
+import { size } from './size.ts';
 
 const root = join(import.meta.dirname, '..');
 const workspace = join(root, '../..');
@@ -25,7 +26,8 @@ const [which, directory] = process.argv.slice(2);
 const dist = resolve(root, directory ?? (which === 'faulty' ? 'dist-faulty' : 'dist'));
 await glue(await readFile(component(which)));
 await bundle(dist);
-await report(dist);
+const { bytes, gzip } = await size(dist);
+console.log(`${relative(root, dist)}: ${bytes} bytes, ${gzip} gzip`);
 
 /** Answers where the component is, having built it if it is one of ours. */
 function component(which: string | undefined): string {
@@ -88,15 +90,4 @@ async function bundle(directory: string): Promise<void> {
   if (found) {
     throw new Error(`worker.js has \`${found[0]}\`; expected no compilation at run time`);
   }
-}
-
-/** What is uploaded, in bytes. */
-async function report(directory: string): Promise<void> {
-  let [bytes, gzip] = [0, 0];
-  for (const name of await readdir(directory)) {
-    const content = await readFile(join(directory, name));
-    bytes += content.length;
-    gzip += gzipSync(content, { level: 9 }).length;
-  }
-  console.log(`${relative(root, directory)}: ${bytes} bytes, ${gzip} gzip`);
 }

@@ -15,7 +15,7 @@ export function isLogged(variable: unknown): boolean {
 
 /** Logs a request. The duration is that to the head of the response. */
 export function logRequest(
-  { request: { method }, target }: Incoming,
+  { method, target }: Incoming,
   { response, backend, attempts }: Answer,
   milliseconds: number,
 ): void {

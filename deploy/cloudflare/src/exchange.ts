@@ -21,7 +21,7 @@ export async function answer(
   isolate: Isolate,
   upstream: Upstream,
 ): Promise<Answer> {
-  const { method } = incoming.request;
+  const { method } = incoming;
   let attempts = 0;
   let arrived: Response | undefined;
   let backend: string | undefined;

@@ -56,7 +56,7 @@ export type EventSink = (event: Event) => void;
 export class Isolate {
   readonly #environment: [string, string][];
   readonly #events: EventSink;
-  readonly #seed = new BigUint64Array(1);
+  readonly #seeds = new Seeds();
   #policy: Policy | undefined;
   /** Which instance this is: ids of another one mean nothing to it. */
   #generation = 0;
@@ -86,8 +86,7 @@ export class Isolate {
 
   /** Opens an exchange. */
   begin(head: RequestHead): Step {
-    crypto.getRandomValues(this.#seed);
-    const seed = this.#seed[0] ?? 0n;
+    const seed = this.#seeds.next();
     return this.#twice(policy => this.#step(policy.begin(head, this.now(), seed)));
   }
 
@@ -165,5 +164,20 @@ export class Isolate {
 
   #id({ id, generation }: ExchangeRef): ExchangeId {
     return generation === this.#generation ? id : FORGOTTEN;
+  }
+}
+
+/** Random numbers, of which the runtime gives many at the price of one. */
+class Seeds {
+  readonly #numbers = new BigUint64Array(128);
+  #left = 0;
+
+  next(): bigint {
+    if (this.#left === 0) {
+      crypto.getRandomValues(this.#numbers);
+      this.#left = this.#numbers.length;
+    }
+    this.#left -= 1;
+    return this.#numbers[this.#left] ?? 0n;
   }
 }
