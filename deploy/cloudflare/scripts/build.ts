@@ -66,10 +66,21 @@ async function glue(bytes: Uint8Array): Promise<void> {
     base64Cutoff: 0,
   });
   await rm(gen, { recursive: true, force: true });
-  for (const [name, content] of Object.entries(files)) {
+  for (const [name, content] of Object.entries({ ...files, 'modules.ts': modules(Object.keys(files)) })) {
     await mkdir(dirname(join(gen, name)), { recursive: true });
     await writeFile(join(gen, name), content);
   }
+}
+
+/** The core modules by their names, imported so that they are uploaded compiled. */
+function modules(files: string[]): string {
+  const names = files.filter(name => name.endsWith('.wasm'));
+  const imports = names.map((name, index) => `import m${index} from './${name}';\n`);
+  const entries = names.map((name, index) => `  '${name}': m${index},\n`);
+  return `${imports.join('')}
+export const modules: Readonly<Record<string, WebAssembly.Module>> = {
+${entries.join('')}};
+`;
 }
 
 async function bundle(directory: string): Promise<void> {

@@ -59,6 +59,9 @@ export class Upstream {
     if (upload.size.tag === 'none') {
       headers.delete('content-length');
     }
+    if (signal.aborted) {
+      throw new ClientGone();
+    }
     const controller = new AbortController();
     let timedOut = false;
     const timer = new Timer(() => {

@@ -1,6 +1,6 @@
 // edgelb on Cloudflare Workers: the entry.
 
-import { isLogged, logEvent, logRequest } from './access_log.js';
+import { isLogged, logEvent, logRequest, warn } from './access_log.js';
 import { answer } from './exchange.js';
 import { Incoming } from './incoming.js';
 import { Isolate } from './isolate.js';
@@ -50,7 +50,7 @@ function start(env: Record<string, unknown>): Edge {
   const { configuration, errors } = isolate.configuration();
   if (errors.length > 0) {
     // Told here and nowhere else: whom the policy answers 500 need not know.
-    console.error({ message: 'the configuration is faulty', errors });
+    warn('the configuration is faulty', { errors });
   }
   const upstream = new Upstream(configuration);
   return { isolate, upstream, logged };
