@@ -6,7 +6,7 @@
 //
 // `gen` and the directory of the bundle hold nothing but what this writes.
 
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 
@@ -24,10 +24,15 @@ const COMPILES = /WebAssembly\s*\.\s*(?:Module\b|compile|instantiate|validate)|\
 
 const [which, directory] = process.argv.slice(2);
 const dist = resolve(root, directory ?? (which === 'faulty' ? 'dist-faulty' : 'dist'));
-await glue(await readFile(component(which)));
-await bundle(dist);
-const { bytes, gzip } = await size(dist);
-console.log(`${relative(root, dist)}: ${bytes} bytes, ${gzip} gzip`);
+try {
+  await glue(await readFile(component(which)));
+  await bundle(dist);
+  const { bytes, gzip } = await size(dist);
+  console.log(`${relative(root, dist)}: ${bytes} bytes, ${gzip} gzip`);
+} catch (error) {
+  console.error(`error: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
 
 /** Answers where the component is, having built it if it is one of ours. */
 function component(which: string | undefined): string {
@@ -48,12 +53,19 @@ function component(which: string | undefined): string {
 }
 
 function cargo(...args: string[]): string {
-  return execFileSync('cargo', args, {
+  const { stdout, status, error } = spawnSync('cargo', args, {
     cwd: workspace,
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  if (error !== undefined) {
+    throw new Error(`cargo cannot be run (${error.message}); install Rust: https://rustup.rs`);
+  }
+  if (status !== 0) {
+    throw new Error(`\`cargo ${args.join(' ')}\` failed`);
+  }
+  return stdout;
 }
 
 /** Takes the component apart: the core modules verbatim, and JavaScript that lifts and lowers. */
