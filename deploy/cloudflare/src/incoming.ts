@@ -7,14 +7,14 @@ import { Upload } from './upload.js';
 export class Incoming {
   readonly method: string;
   readonly headers: Headers;
-  /** Aborted when the client goes away. */
-  readonly signal: AbortSignal;
   readonly scheme: Scheme;
   /** The Host field. */
   readonly authority: string;
   /** Path and query; `*` for a server-wide OPTIONS. */
   readonly target: string;
   readonly upload: Upload;
+  #left = false;
+  #attempt: AbortController | undefined;
 
   constructor(request: Request) {
     const { method, url, headers } = request;
@@ -23,11 +23,26 @@ export class Incoming {
     const path = url.indexOf('/', authority);
     this.method = method;
     this.headers = headers;
-    this.signal = request.signal;
     this.scheme = url.startsWith('https:') ? 'https' : 'http';
     this.authority = path < 0 ? url.slice(authority) : url.slice(authority, path);
     this.target = path < 0 ? (method === 'OPTIONS' ? '*' : '/') : url.slice(path);
     this.upload = new Upload(request, method, headers);
+  }
+
+  /** Whether the client went away. */
+  get left(): boolean {
+    return this.#left;
+  }
+
+  /** Names the attempt that ends if the client goes away. */
+  set attempt(controller: AbortController | undefined) {
+    this.#attempt = controller;
+  }
+
+  /** The client goes away. */
+  leave(): void {
+    this.#left = true;
+    this.#attempt?.abort();
   }
 
   /** The head as the policy is shown it. */

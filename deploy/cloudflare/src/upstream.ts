@@ -48,7 +48,7 @@ export class Upstream {
 
   /** Performs an attempt. Throws `ClientGone` if nobody waits for its response any more. */
   async send(incoming: Incoming, attempt: Attempt): Promise<Response | Fault> {
-    const { method, target, signal, upload } = incoming;
+    const { method, target, upload } = incoming;
     const backend = this.backends[attempt.backend];
     // `OPTIONS *` has no URL: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
     if (backend === undefined || target === '*') {
@@ -59,7 +59,7 @@ export class Upstream {
     if (upload.size.tag === 'none') {
       headers.delete('content-length');
     }
-    if (signal.aborted) {
+    if (incoming.left) {
       throw new ClientGone();
     }
     const controller = new AbortController();
@@ -68,8 +68,7 @@ export class Upstream {
       timedOut = true;
       controller.abort();
     });
-    const gone = () => controller.abort();
-    signal.addEventListener('abort', gone);
+    incoming.attempt = controller;
     try {
       const response = await fetch(`${backend.scheme}://${backend.authority}${target}`, {
         method,
@@ -81,7 +80,7 @@ export class Upstream {
       });
       return edgeFault(response) ?? response;
     } catch (error) {
-      if (upload.broken || signal.aborted) {
+      if (upload.broken || incoming.left) {
         throw new ClientGone();
       }
       return timedOut
@@ -89,7 +88,7 @@ export class Upstream {
         : fetchFault(error);
     } finally {
       timer.end();
-      signal.removeEventListener('abort', gone);
+      incoming.attempt = undefined;
     }
   }
 }

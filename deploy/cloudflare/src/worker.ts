@@ -18,17 +18,20 @@ let edge: Edge | undefined;
 export default {
   fetch(request, env, context): Promise<Response> {
     edge ??= start(env);
-    const answered = handle(request, edge);
-    // So that the exchange is abandoned in order should the client go away: else
-    // the runtime stops a request at the point where it waits.
-    context.waitUntil(answered);
+    const incoming = new Incoming(request);
+    const answered = handle(incoming, edge);
+    request.signal.addEventListener('abort', () => {
+      // Else the runtime stops a request at the point where it waits; this one is
+      // to go on, and abandon its exchange in order.
+      context.waitUntil(answered);
+      incoming.leave();
+    });
     return answered;
   },
 } satisfies ExportedHandler<Record<string, unknown>>;
 
-async function handle(request: Request, { isolate, upstream, logged }: Edge): Promise<Response> {
+async function handle(incoming: Incoming, { isolate, upstream, logged }: Edge): Promise<Response> {
   const begun = Date.now();
-  const incoming = new Incoming(request);
   const answered = await answer(incoming, isolate, upstream);
   if (logged) {
     logRequest(incoming, answered, Date.now() - begun);
