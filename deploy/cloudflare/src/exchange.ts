@@ -1,6 +1,13 @@
 // An exchange: what the policy says, done.
 
-import type { Forward, Outcome, Reply } from '../gen/interfaces/edgelb-balancer-exchange.js';
+import type {
+  Attempt,
+  Forward,
+  Outcome,
+  Reply,
+  ResponseHead,
+} from '../gen/interfaces/edgelb-balancer-exchange.js';
+import { warn } from './access_log.js';
 import { forwarded } from './download.js';
 import { apply, bodySize, pack, unpack } from './fields.js';
 import type { Incoming } from './incoming.js';
@@ -15,34 +22,31 @@ export interface Answer {
   readonly attempts: number;
 }
 
+/** A backend's response that nothing was done with yet. */
+interface Arrived {
+  readonly response: Response;
+  readonly head: ResponseHead;
+}
+
 /** Answers a request. */
 export async function answer(
   incoming: Incoming,
   isolate: Isolate,
   upstream: Upstream,
 ): Promise<Answer> {
-  const { method } = incoming.request;
   let attempts = 0;
-  let arrived: Response | undefined;
+  let arrived: Arrived | undefined;
   let backend: string | undefined;
   try {
     let { exchange, turn } = isolate.begin(incoming.head());
     while (turn.tag === 'send') {
-      // The response of an attempt that is followed by another is let go.
-      arrived?.body?.cancel().catch(() => {});
+      letGo(arrived);
       arrived = undefined;
-      backend = upstream.backends[turn.val.backend]?.name;
       attempts += 1;
+      backend = upstream.backends[turn.val.backend]?.name;
       let outcome: Outcome;
       try {
-        const sent = await upstream.send(incoming, turn.val);
-        const { replayable } = incoming.upload;
-        if (sent instanceof Response) {
-          arrived = sent;
-          outcome = { tag: 'head', val: { head: responseHead(sent), replayable } };
-        } else {
-          outcome = { tag: 'failed', val: { ...sent, replayable } };
-        }
+        [outcome, arrived] = await attempted(incoming, upstream, turn.val);
       } catch (error) {
         isolate.abandon(exchange);
         throw error;
@@ -50,50 +54,68 @@ export async function answer(
       ({ exchange, turn } = isolate.settle(exchange, outcome));
     }
     if (turn.tag === 'forward' && arrived !== undefined) {
-      const response = forward(arrived, turn.val, method, isolate, upstream);
+      const response = forward(arrived, turn.val, incoming.method, isolate, upstream);
       return { response, backend, attempts };
     }
-    return { response: turn.tag === 'reply' ? local(turn.val, method) : plain(502), attempts };
+    letGo(arrived);
+    return { response: turn.tag === 'reply' ? local(turn.val, incoming.method) : plain(502), attempts };
   } catch (error) {
     if (error instanceof ClientGone) {
       // Nobody reads it; the status is for the log.
       return { response: plain(499), attempts };
     }
-    console.error({ message: 'the exchange failed', error: String(error) });
+    warn('the exchange failed', { error: String(error) });
     return { response: plain(502), attempts };
   }
 }
 
-function responseHead({ status, body, headers }: Response) {
-  return { status, body: bodySize(body, headers), fields: pack(headers) };
+/** Performs an attempt, and says what became of it. */
+async function attempted(
+  incoming: Incoming,
+  upstream: Upstream,
+  attempt: Attempt,
+): Promise<[Outcome, Arrived?]> {
+  const sent = await upstream.send(incoming, attempt);
+  const { replayable } = incoming.upload;
+  if (!(sent instanceof Response)) {
+    return [{ tag: 'failed', val: { ...sent, replayable } }];
+  }
+  const { status, body, headers } = sent;
+  const head = { status, body: bodySize(body, headers), fields: pack(headers) };
+  return [{ tag: 'head', val: { head, replayable } }, { response: sent, head }];
+}
+
+/** Gives up a response that is not passed on. */
+function letGo(arrived: Arrived | undefined): void {
+  arrived?.response.body?.cancel().catch(() => {});
 }
 
 /**
  * Statuses whose responses have no content, whatever their fields say:
  * https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1
  */
-const BODILESS = new Set([101, 204, 205, 304]);
+const BODILESS = new Set([204, 205, 304]);
 
 /** The backend's response as the client gets it. */
 function forward(
-  response: Response,
+  { response, head }: Arrived,
   { edits, tail }: Forward,
   method: string,
   isolate: Isolate,
   upstream: Upstream,
 ): Response {
-  const { status, statusText, webSocket } = response;
+  const { status } = head;
   const headers = new Headers(response.headers);
   apply(edits, headers);
-  if (webSocket !== null) {
+  if (status === 101) {
     // The runtime joins both sides; from here on no byte passes through JavaScript.
-    return new Response(null, { status, headers, webSocket });
+    return new Response(null, { status, headers, webSocket: response.webSocket });
   }
   const body =
     method === 'HEAD' || BODILESS.has(status)
       ? null
-      : forwarded(response, upstream.timeouts.idle, end => isolate.finish(tail, end));
-  return new Response(body, { status, statusText, headers, encodeBody: 'manual' });
+      : forwarded(response.body, head.body, upstream.timeouts.idle, end => isolate.finish(tail, end));
+  return new Response(body, { status, statusText: response.statusText, headers, encodeBody: 'manual' });
 }
 
 /** The balancer's own response. */

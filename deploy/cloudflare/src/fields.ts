@@ -60,7 +60,7 @@ export function bodySize(body: ReadableStream | null, headers: Headers): BodySiz
 }
 
 /** The length that `Content-Length` tells. */
-export function contentLength(headers: Headers): number | undefined {
+function contentLength(headers: Headers): number | undefined {
   const value = headers.get('content-length');
   return value !== null && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }

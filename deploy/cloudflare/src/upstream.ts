@@ -48,16 +48,19 @@ export class Upstream {
 
   /** Performs an attempt. Throws `ClientGone` if nobody waits for its response any more. */
   async send(incoming: Incoming, attempt: Attempt): Promise<Response | Fault> {
-    const { request, target, upload } = incoming;
+    const { method, target, upload } = incoming;
     const backend = this.backends[attempt.backend];
     // `OPTIONS *` has no URL: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
     if (backend === undefined || target === '*') {
       return { cause: 'HTTP-request-denied', delivery: 'not-sent' };
     }
-    const headers = new Headers(request.headers);
+    const headers = new Headers(incoming.headers);
     apply(attempt.edits, headers);
     if (upload.size.tag === 'none') {
       headers.delete('content-length');
+    }
+    if (incoming.left) {
+      throw new ClientGone();
     }
     const controller = new AbortController();
     let timedOut = false;
@@ -65,11 +68,10 @@ export class Upstream {
       timedOut = true;
       controller.abort();
     });
-    const gone = () => controller.abort();
-    request.signal.addEventListener('abort', gone);
+    incoming.attempt = controller;
     try {
       const response = await fetch(`${backend.scheme}://${backend.authority}${target}`, {
-        method: request.method,
+        method,
         headers,
         body: upload.read(Number(attempt.keep), timer, this.timeouts),
         redirect: 'manual',
@@ -78,7 +80,7 @@ export class Upstream {
       });
       return edgeFault(response) ?? response;
     } catch (error) {
-      if (upload.broken || request.signal.aborted) {
+      if (upload.broken || incoming.left) {
         throw new ClientGone();
       }
       return timedOut
@@ -86,7 +88,7 @@ export class Upstream {
         : fetchFault(error);
     } finally {
       timer.end();
-      request.signal.removeEventListener('abort', gone);
+      incoming.attempt = undefined;
     }
   }
 }
