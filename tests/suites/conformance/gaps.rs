@@ -109,13 +109,12 @@ pub(crate) const ALL: &[Gap] = &[
     Gap {
         runtimes: &["workerd"],
         scenarios: &["a_client_that_closes_has_left"],
-        reason: "workerd takes a close for a half-close, and cancels on a reset; Cloudflare's edge, \
-                 which is between it and clients, tells it",
+        reason: "it takes a close for a half-close, and cancels on a reset",
     },
     Gap {
         runtimes: &["workerd"],
         scenarios: &["connect_is_not_implemented"],
-        reason: "workerd answers CONNECT by itself, with 500",
+        reason: "it answers CONNECT by itself, with 500",
     },
     Gap {
         runtimes: &["workerd"],
@@ -130,7 +129,8 @@ pub(crate) const ALL: &[Gap] = &[
     Gap {
         runtimes: &["workerd"],
         scenarios: &["a_backend_that_lets_nobody_in_costs_the_connect_timeout"],
-        reason: "`fetch` does not tell when it has connected: `FIRST_BYTE_TIMEOUT` covers both",
+        reason: "`fetch` does not tell when it has connected: the sum of both timeouts is one, until \
+                 the response",
     },
     Gap {
         runtimes: &["workerd"],

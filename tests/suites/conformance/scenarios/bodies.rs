@@ -29,13 +29,16 @@ async fn chunked_bodies_pass_both_ways(runtime: &'static Runtime) {
     stage.all(&Reply::raw(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n3;ext=1\r\ntwo\r\n0\r\n\r\n",
     ));
-    let mut client = stage.client().await;
-    let head = "PUT / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
-    client
-        .send(format!("{head}2\r\nup\r\n3\r\nper\r\n0\r\n\r\n"))
-        .await;
-    assert_eq!(client.response("PUT").await.text(), "onetwo");
-    assert_eq!(stage.last().upload.unwrap().start, "upper");
+    for method in ["PUT", "DELETE"] {
+        let mut client = stage.client().await;
+        let head = format!("{method} / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+        client
+            .send(format!("{head}2\r\nup\r\n3\r\nper\r\n0\r\n\r\n"))
+            .await;
+        assert_eq!(client.response(method).await.text(), "onetwo", "{method}");
+        let upload = stage.last().upload.unwrap();
+        assert_eq!(upload.start, "upper", "{method}");
+    }
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-6.5>

@@ -48,7 +48,7 @@ async fn even_odd_targets_pass_byte_for_byte(runtime: &'static Runtime) {
 
 async fn methods_pass(runtime: &'static Runtime) {
     let stage = Stage::new(runtime, &[]).await;
-    for method in ["OPTIONS", "PATCH", "PROPFIND"] {
+    for method in ["OPTIONS", "PATCH", "PROPFIND", "DELETE"] {
         let response = stage.send(method, "", b"body").await;
         assert_eq!(response.status(), 200, "{method}");
         let request = stage.last();

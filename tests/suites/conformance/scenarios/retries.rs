@@ -12,6 +12,7 @@ scenarios!("Retries":
     what_fails_before_a_response_goes_to_another_backend,
     what_may_have_arrived_is_not_sent_twice,
     what_may_be_repeated_is_sent_again,
+    what_has_no_body_is_sent_again,
     what_reached_nobody_is_sent_again,
     a_body_within_the_limit_is_sent_again_whole,
     a_body_beyond_the_limit_is_not_sent_again_once_read,
@@ -111,6 +112,26 @@ async fn what_may_be_repeated_is_sent_again(runtime: &'static Runtime) {
 fn body_of_last(stage: &Stage, response: &Response) -> Vec<u8> {
     let request = stage.backends[by(response)].received().pop().unwrap();
     request.upload.unwrap().start.into()
+}
+
+/// Browsers' preflight requests are such. That there is no body is told by what
+/// is not there: neither a length nor chunks.
+async fn what_has_no_body_is_sent_again(runtime: &'static Runtime) {
+    let mut stage = Stage::new(runtime, &FORGIVING).await;
+    let home = stage.home().await;
+    for method in ["OPTIONS", "DELETE"] {
+        for reply in [Reply::default().reset(), Reply::new(500, &[], "")] {
+            stage.backends[home].always(reply.clone());
+            let response = stage.ask(method, "/", "").await;
+            assert_eq!(response.status(), 200, "{method}, {reply:?}");
+            assert_eq!(body_of_last(&stage, &response), b"", "{method}");
+            stage.heal(home).await;
+        }
+        stage.backends[home].refuse();
+        let response = stage.ask(method, "/", "").await;
+        assert_eq!(response.status(), 200, "{method}");
+        stage.heal(home).await;
+    }
 }
 
 async fn what_reached_nobody_is_sent_again(runtime: &'static Runtime) {
@@ -306,12 +327,7 @@ async fn killed_backends_cost_no_idempotent_request(runtime: &'static Runtime) {
             let mut answered = 0;
             while !*is_over.borrow() {
                 let method = ["GET", "HEAD", "GET", "DELETE"][number % 4];
-                let fields = if method == "DELETE" {
-                    "content-length: 0\r\n"
-                } else {
-                    ""
-                };
-                let response = client.ask(method, &format!("/{number}"), fields).await;
+                let response = client.ask(method, &format!("/{number}"), "").await;
                 assert_eq!(response.status(), 200, "{method}: {response:?}");
                 answered += 1;
             }
