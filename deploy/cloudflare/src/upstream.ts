@@ -6,10 +6,17 @@ import type {
   Cause,
   Delivery,
   EffectiveConfiguration,
+  ResponseHead,
 } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import { apply } from './fields.js';
+import { apply, bodySize, pack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import { type Timeouts, Timer, timeouts } from './timeouts.js';
+
+/** A response that nothing was done with yet. */
+export interface Arrived {
+  readonly response: Response;
+  readonly head: ResponseHead;
+}
 
 /** Why an attempt brought no response. */
 export interface Fault {
@@ -47,7 +54,7 @@ export class Upstream {
   }
 
   /** Performs an attempt. Throws `ClientGone` if nobody waits for its response any more. */
-  async send(incoming: Incoming, attempt: Attempt): Promise<Response | Fault> {
+  async send(incoming: Incoming, attempt: Attempt): Promise<Arrived | Fault> {
     const { method, target, upload } = incoming;
     const backend = this.backends[attempt.backend];
     // `OPTIONS *` has no URL: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
@@ -78,7 +85,7 @@ export class Upstream {
         encodeResponseBody: 'manual',
         signal: controller.signal,
       });
-      return edgeFault(response) ?? response;
+      return edgeFault(response) ?? arrived(response);
     } catch (error) {
       if (upload.broken || incoming.left) {
         throw new ClientGone();
@@ -91,6 +98,11 @@ export class Upstream {
       incoming.attempt = undefined;
     }
   }
+}
+
+function arrived(response: Response): Arrived {
+  const { status, body, headers } = response;
+  return { response, head: { status, body: bodySize(body, headers), fields: pack(headers) } };
 }
 
 /**
