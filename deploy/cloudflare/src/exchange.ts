@@ -2,7 +2,7 @@
 
 import type { Forward, Outcome, Reply } from '../gen/interfaces/edgelb-balancer-exchange.js';
 import { warn } from './access_log.js';
-import { forwarded } from './download.js';
+import { download } from './download.js';
 import { apply, unpack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import type { Isolate } from './isolate.js';
@@ -93,17 +93,20 @@ function forward(
   upstream: Upstream,
 ): Response {
   const { status } = head;
-  const headers = new Headers(response.headers);
-  apply(edits, headers);
+  const { statusText, headers } = response;
+  let forwarded: Response;
   if (status === 101) {
     // The runtime joins both sides; from here on no byte passes through JavaScript.
-    return new Response(null, { status, headers, webSocket: response.webSocket });
+    forwarded = new Response(null, { status, headers, webSocket: response.webSocket });
+  } else {
+    const body =
+      method === 'HEAD' || BODILESS.has(status)
+        ? null
+        : download(response.body, head.body, upstream.timeouts.idle, end => isolate.finish(tail, end));
+    forwarded = new Response(body, { status, statusText, headers, encodeBody: 'manual' });
   }
-  const body =
-    method === 'HEAD' || BODILESS.has(status)
-      ? null
-      : forwarded(response.body, head.body, upstream.timeouts.idle, end => isolate.finish(tail, end));
-  return new Response(body, { status, statusText: response.statusText, headers, encodeBody: 'manual' });
+  apply(edits, forwarded.headers);
+  return forwarded;
 }
 
 /** The balancer's own response. */

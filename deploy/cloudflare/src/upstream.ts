@@ -8,7 +8,7 @@ import type {
   EffectiveConfiguration,
   ResponseHead,
 } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import { apply, bodySize, pack } from './fields.js';
+import { apply, bodySize, lines, pack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import { type Timeouts, Timer, timeouts } from './timeouts.js';
 
@@ -63,7 +63,7 @@ export class Upstream {
     }
     const headers = new Headers(incoming.headers);
     apply(attempt.edits, headers);
-    if (upload.size.tag === 'none') {
+    if (upload.size.tag === 'none' && incoming.has('content-length')) {
       headers.delete('content-length');
     }
     if (incoming.left) {
@@ -85,7 +85,8 @@ export class Upstream {
         encodeResponseBody: 'manual',
         signal: controller.signal,
       });
-      return edgeFault(response) ?? arrived(response);
+      const arrived = taken(response);
+      return edgeFault(arrived) ?? arrived;
     } catch (error) {
       if (upload.broken || incoming.left) {
         throw new ClientGone();
@@ -100,9 +101,10 @@ export class Upstream {
   }
 }
 
-function arrived(response: Response): Arrived {
+function taken(response: Response): Arrived {
   const { status, body, headers } = response;
-  return { response, head: { status, body: bodySize(body, headers), fields: pack(headers) } };
+  const text = lines(headers);
+  return { response, head: { status, body: bodySize(body, text), fields: pack(text) } };
 }
 
 /**
@@ -118,8 +120,8 @@ function fetchFault(error: unknown): Fault {
   };
 }
 
-function edgeFault(response: Response): Fault | undefined {
-  const fault = EDGE_FAULTS.get(response.status);
+function edgeFault({ response, head }: Arrived): Fault | undefined {
+  const fault = EDGE_FAULTS.get(head.status);
   if (fault === undefined || response.headers.get('server') !== 'cloudflare') {
     return undefined;
   }
