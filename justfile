@@ -41,6 +41,12 @@ tests *filter: build _nginx
 conformance *filter: build _runtimes
     CONFORMANCE=all cargo test --locked --workspace --test conformance -- {{ filter }}
 
+# The adapter for Cloudflare Workers: its types, and its suite on real workerd
+cloudflare:
+    npm --prefix deploy/cloudflare ci
+    npm --prefix deploy/cloudflare run check
+    npm --prefix deploy/cloudflare test
+
 # Licences, sources and bans of everything in the lock file
 deny: _deny
     {{ tools }}/bin/cargo-deny --locked check bans licenses sources

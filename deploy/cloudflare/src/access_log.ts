@@ -2,7 +2,7 @@
 // what happens to backends, and what goes wrong here.
 
 import type { Backend, Event } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import type { Answer } from './exchange.js';
+import type { Account } from './exchange.js';
 import type { Incoming } from './incoming.js';
 
 /** Characters from which on a segment of a path is taken for a token. */
@@ -16,13 +16,13 @@ export function isLogged(variable: unknown): boolean {
 /** Logs a request. The duration is that to the head of the response. */
 export function logRequest(
   { method, target }: Incoming,
-  { response, backend, attempts }: Answer,
+  { status, backend, attempts }: Account,
   milliseconds: number,
 ): void {
   tell({
     method,
     target: redacted(target),
-    status: response.status,
+    status,
     backend: backend ?? null,
     attempts,
     duration_ms: milliseconds,

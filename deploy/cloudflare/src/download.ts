@@ -19,7 +19,7 @@ const UNWATCHED = 65_536n;
 const BY_HAND = 1_048_576;
 
 /** The body for the client. `ended` hears of an end before the end. */
-export function forwarded(
+export function download(
   body: ReadableStream<Uint8Array> | null,
   size: BodySize,
   idleTimeout: number,

@@ -1,88 +1,76 @@
 // An exchange: what the policy says, done.
 
-import type {
-  Attempt,
-  Forward,
-  Outcome,
-  Reply,
-  ResponseHead,
-} from '../gen/interfaces/edgelb-balancer-exchange.js';
+import type { Forward, Outcome, Reply } from '../gen/interfaces/edgelb-balancer-exchange.js';
 import { warn } from './access_log.js';
-import { forwarded } from './download.js';
-import { apply, bodySize, pack, unpack } from './fields.js';
+import { download } from './download.js';
+import { apply, unpack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import type { Isolate } from './isolate.js';
-import { ClientGone, type Upstream } from './upstream.js';
+import type { Upload } from './upload.js';
+import { type Arrived, ClientGone, type Fault, type Upstream } from './upstream.js';
 
-/** A response, and how it came about. */
-export interface Answer {
-  readonly response: Response;
+/** How a response came about. */
+export interface Account {
+  readonly status: number;
   /** The name of the backend it is from; none for the balancer's own. */
   readonly backend?: string | undefined;
   readonly attempts: number;
 }
 
-/** A backend's response that nothing was done with yet. */
-interface Arrived {
-  readonly response: Response;
-  readonly head: ResponseHead;
-}
-
-/** Answers a request. */
+/** Answers a request; `told` hears how before the response leaves. */
 export async function answer(
   incoming: Incoming,
   isolate: Isolate,
   upstream: Upstream,
-): Promise<Answer> {
+  told: (account: Account) => void,
+): Promise<Response> {
   let attempts = 0;
   let arrived: Arrived | undefined;
   let backend: string | undefined;
+  let response: Response;
   try {
     let { exchange, turn } = isolate.begin(incoming.head());
     while (turn.tag === 'send') {
       letGo(arrived);
-      arrived = undefined;
       attempts += 1;
       backend = upstream.backends[turn.val.backend]?.name;
-      let outcome: Outcome;
+      let sent: Arrived | Fault;
       try {
-        [outcome, arrived] = await attempted(incoming, upstream, turn.val);
+        sent = await upstream.send(incoming, turn.val);
       } catch (error) {
         isolate.abandon(exchange);
         throw error;
       }
-      ({ exchange, turn } = isolate.settle(exchange, outcome));
+      arrived = 'head' in sent ? sent : undefined;
+      ({ exchange, turn } = isolate.settle(exchange, outcome(sent, incoming.upload)));
     }
     if (turn.tag === 'forward' && arrived !== undefined) {
-      const response = forward(arrived, turn.val, incoming.method, isolate, upstream);
-      return { response, backend, attempts };
+      response = forward(arrived, turn.val, incoming.method, isolate, upstream);
+    } else {
+      letGo(arrived);
+      backend = undefined;
+      response = turn.tag === 'reply' ? local(turn.val, incoming.method) : plain(502);
     }
-    letGo(arrived);
-    return { response: turn.tag === 'reply' ? local(turn.val, incoming.method) : plain(502), attempts };
   } catch (error) {
+    letGo(arrived);
+    backend = undefined;
     if (error instanceof ClientGone) {
       // Nobody reads it; the status is for the log.
-      return { response: plain(499), attempts };
+      response = plain(499);
+    } else {
+      warn('the exchange failed', { error: String(error) });
+      response = plain(502);
     }
-    warn('the exchange failed', { error: String(error) });
-    return { response: plain(502), attempts };
   }
+  told({ status: response.status, backend, attempts });
+  return response;
 }
 
-/** Performs an attempt, and says what became of it. */
-async function attempted(
-  incoming: Incoming,
-  upstream: Upstream,
-  attempt: Attempt,
-): Promise<[Outcome, Arrived?]> {
-  const sent = await upstream.send(incoming, attempt);
-  const { replayable } = incoming.upload;
-  if (!(sent instanceof Response)) {
-    return [{ tag: 'failed', val: { ...sent, replayable } }];
-  }
-  const { status, body, headers } = sent;
-  const head = { status, body: bodySize(body, headers), fields: pack(headers) };
-  return [{ tag: 'head', val: { head, replayable } }, { response: sent, head }];
+/** What became of an attempt, as the policy is told. */
+function outcome(sent: Arrived | Fault, { replayable }: Upload): Outcome {
+  return 'head' in sent
+    ? { tag: 'head', val: { head: sent.head, replayable } }
+    : { tag: 'failed', val: { ...sent, replayable } };
 }
 
 /** Gives up a response that is not passed on. */
@@ -105,17 +93,20 @@ function forward(
   upstream: Upstream,
 ): Response {
   const { status } = head;
-  const headers = new Headers(response.headers);
-  apply(edits, headers);
+  const { statusText, headers } = response;
+  let forwarded: Response;
   if (status === 101) {
     // The runtime joins both sides; from here on no byte passes through JavaScript.
-    return new Response(null, { status, headers, webSocket: response.webSocket });
+    forwarded = new Response(null, { status, headers, webSocket: response.webSocket });
+  } else {
+    const body =
+      method === 'HEAD' || BODILESS.has(status)
+        ? null
+        : download(response.body, head.body, upstream.timeouts.idle, end => isolate.finish(tail, end));
+    forwarded = new Response(body, { status, statusText, headers, encodeBody: 'manual' });
   }
-  const body =
-    method === 'HEAD' || BODILESS.has(status)
-      ? null
-      : forwarded(response.body, head.body, upstream.timeouts.idle, end => isolate.finish(tail, end));
-  return new Response(body, { status, statusText: response.statusText, headers, encodeBody: 'manual' });
+  apply(edits, forwarded.headers);
+  return forwarded;
 }
 
 /** The balancer's own response. */

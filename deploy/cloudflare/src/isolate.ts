@@ -1,7 +1,7 @@
 // One instance of the policy for all requests of an isolate: replaced when it
 // traps, and told what was known.
 
-import { type ImportObject, instantiate, type Root } from '../gen/balancer.js';
+import { instantiate, type Root } from '../gen/balancer.js';
 import type {
   BodyEnd,
   EffectiveConfiguration,
@@ -132,7 +132,7 @@ export class Isolate {
 
   #instance(): Policy {
     if (this.#policy === undefined) {
-      const imports = wasi(this.#environment) as unknown as ImportObject;
+      const imports = wasi(this.#environment);
       const { exchange } = instantiate(name => modules[name] as WebAssembly.Module, imports);
       this.#generation += 1;
       if (this.#ledger !== undefined) {

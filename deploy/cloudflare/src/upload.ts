@@ -25,11 +25,11 @@ export class Upload {
   /** Counts readings: only the last one may go on. */
   #reading = 0;
 
-  constructor(request: Request, method: string, headers: Headers) {
+  constructor(request: Request, method: string, lines: string) {
     // The runtime sends none with these, nor has it a defined meaning:
     // https://www.rfc-editor.org/rfc/rfc9110#section-9.3.1
     const body = method === 'GET' || method === 'HEAD' ? null : request.body;
-    this.size = bodySize(body, headers);
+    this.size = bodySize(body, lines);
     this.#body = this.size.tag === 'none' ? null : body;
   }
 

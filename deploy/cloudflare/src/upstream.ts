@@ -6,10 +6,17 @@ import type {
   Cause,
   Delivery,
   EffectiveConfiguration,
+  ResponseHead,
 } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import { apply } from './fields.js';
+import { apply, bodySize, lines, pack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import { type Timeouts, Timer, timeouts } from './timeouts.js';
+
+/** A response that nothing was done with yet. */
+export interface Arrived {
+  readonly response: Response;
+  readonly head: ResponseHead;
+}
 
 /** Why an attempt brought no response. */
 export interface Fault {
@@ -47,7 +54,7 @@ export class Upstream {
   }
 
   /** Performs an attempt. Throws `ClientGone` if nobody waits for its response any more. */
-  async send(incoming: Incoming, attempt: Attempt): Promise<Response | Fault> {
+  async send(incoming: Incoming, attempt: Attempt): Promise<Arrived | Fault> {
     const { method, target, upload } = incoming;
     const backend = this.backends[attempt.backend];
     // `OPTIONS *` has no URL: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
@@ -56,7 +63,7 @@ export class Upstream {
     }
     const headers = new Headers(incoming.headers);
     apply(attempt.edits, headers);
-    if (upload.size.tag === 'none') {
+    if (upload.size.tag === 'none' && incoming.has('content-length')) {
       headers.delete('content-length');
     }
     if (incoming.left) {
@@ -78,7 +85,8 @@ export class Upstream {
         encodeResponseBody: 'manual',
         signal: controller.signal,
       });
-      return edgeFault(response) ?? response;
+      const arrived = taken(response);
+      return edgeFault(arrived) ?? arrived;
     } catch (error) {
       if (upload.broken || incoming.left) {
         throw new ClientGone();
@@ -91,6 +99,12 @@ export class Upstream {
       incoming.attempt = undefined;
     }
   }
+}
+
+function taken(response: Response): Arrived {
+  const { status, body, headers } = response;
+  const text = lines(headers);
+  return { response, head: { status, body: bodySize(body, text), fields: pack(text) } };
 }
 
 /**
@@ -106,8 +120,8 @@ function fetchFault(error: unknown): Fault {
   };
 }
 
-function edgeFault(response: Response): Fault | undefined {
-  const fault = EDGE_FAULTS.get(response.status);
+function edgeFault({ response, head }: Arrived): Fault | undefined {
+  const fault = EDGE_FAULTS.get(head.status);
   if (fault === undefined || response.headers.get('server') !== 'cloudflare') {
     return undefined;
   }

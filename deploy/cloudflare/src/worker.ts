@@ -30,13 +30,13 @@ export default {
   },
 } satisfies ExportedHandler<Record<string, unknown>>;
 
-async function handle(incoming: Incoming, { isolate, upstream, logged }: Edge): Promise<Response> {
+function handle(incoming: Incoming, { isolate, upstream, logged }: Edge): Promise<Response> {
   const begun = Date.now();
-  const answered = await answer(incoming, isolate, upstream);
-  if (logged) {
-    logRequest(incoming, answered, Date.now() - begun);
-  }
-  return answered.response;
+  return answer(incoming, isolate, upstream, account => {
+    if (logged) {
+      logRequest(incoming, account, Date.now() - begun);
+    }
+  });
 }
 
 /** Starts the policy; its environment are the variables and secrets among the bindings. */
