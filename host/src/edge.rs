@@ -13,8 +13,9 @@ use http::{Request, Response};
 use crate::body::Body;
 use crate::clock::{Clock, TokioClock};
 use crate::error::{ComponentError, EdgeError};
-use crate::exchange::bindings::{EffectiveConfiguration, Event};
-use crate::exchange::{Answer, Blueprint, Board, Client, Driver, EventSink, Isolate};
+use crate::event::{Event, EventSink};
+use crate::exchange::bindings::{EffectiveConfiguration, Scheme};
+use crate::exchange::{Answer, Blueprint, Board, Client, Driver, Isolate};
 use crate::patience::Patient;
 use crate::upstream::{Client as HttpClient, Closures, IntoAnswer, Timeouts, Trust, Upstream};
 use crate::wasi_http::{self, Service};
@@ -71,6 +72,7 @@ struct Shared {
     upstream: Upstreams,
     clock: Arc<dyn Clock>,
     seed: u64,
+    events: EventSink,
     isolates: AtomicU64,
 }
 
@@ -78,13 +80,21 @@ enum Compiled {
     Exchange {
         blueprint: Arc<Blueprint>,
         board: Arc<Board>,
-        events: EventSink,
         configuration: EffectiveConfiguration,
     },
     WasiHttp {
         blueprint: Arc<wasi_http::Blueprint>,
         configuration: Option<EffectiveConfiguration>,
     },
+}
+
+impl Compiled {
+    fn configuration(&self) -> Option<&EffectiveConfiguration> {
+        match self {
+            Self::Exchange { configuration, .. } => Some(configuration),
+            Self::WasiHttp { configuration, .. } => configuration.as_ref(),
+        }
+    }
 }
 
 enum Running {
@@ -129,10 +139,7 @@ impl Edge {
     /// What the component made of its environment; `None` for a component
     /// that cannot tell.
     pub fn configuration(&self) -> Option<&EffectiveConfiguration> {
-        match &self.shared.compiled {
-            Compiled::Exchange { configuration, .. } => Some(configuration),
-            Compiled::WasiHttp { configuration, .. } => configuration.as_ref(),
-        }
+        self.shared.compiled.configuration()
     }
 
     /// How long the parts of an attempt may take.
@@ -153,16 +160,15 @@ impl Edge {
         let clock = Arc::clone(&shared.clock);
         // Isolates draw from sequences far apart.
         let number = shared.isolates.fetch_add(1, Ordering::Relaxed);
+        let events = Arc::clone(&shared.events);
         let seed = shared.seed ^ number.wrapping_mul(0xD605_BBB5_8C8A_BC03);
         let isolate = match &shared.compiled {
             Compiled::Exchange {
                 blueprint,
                 board,
-                events,
                 configuration,
             } => {
-                let isolate =
-                    Isolate::new(Arc::clone(blueprint), Arc::clone(board), Arc::clone(events));
+                let isolate = Isolate::new(Arc::clone(blueprint), Arc::clone(board), events);
                 let driver = Driver::new(isolate, configuration, upstream, clock, seed)?;
                 Running::Exchange(Arc::new(driver))
             }
@@ -177,6 +183,7 @@ impl Edge {
                     timeouts,
                     clock,
                     seed,
+                    events,
                 ))
             }
         };
@@ -261,8 +268,7 @@ impl EdgeBuilder {
         self
     }
 
-    /// Hears of ejections, trials and recoveries as they happen
-    /// ([`Door::Exchange`] only).
+    /// Hears of ejections, trials, recoveries and lost instances as they happen.
     #[must_use]
     pub fn on_event(mut self, sink: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = Some(Arc::new(sink));
@@ -273,7 +279,8 @@ impl EdgeBuilder {
     /// configuration.
     ///
     /// # Errors
-    /// The component cannot be used, or refuses its configuration.
+    /// The component cannot be used, or refuses its configuration; or backends
+    /// are https, and there is nobody to trust.
     pub fn build(self) -> Result<Edge, EdgeError> {
         let embedded = matches!(self.source, Source::Embedded);
         let bytes = match self.source {
@@ -286,8 +293,6 @@ impl EdgeBuilder {
                 std::fs::read(&path).map_err(|error| ComponentError::Read { path, error })?
             }
         };
-        let quiet: EventSink = Arc::new(|_| {});
-        let events = self.events.unwrap_or(quiet);
         let compiled = match self.door {
             Door::Exchange => {
                 let blueprint = Arc::new(Blueprint::new(&bytes, self.environment)?);
@@ -296,7 +301,6 @@ impl EdgeBuilder {
                     configuration: ask(&blueprint, &board)?,
                     blueprint,
                     board,
-                    events,
                 }
             }
             Door::WasiHttp => {
@@ -315,17 +319,30 @@ impl EdgeBuilder {
                 }
             }
         };
+        self.upstream.check(compiled.configuration())?;
         Edge::isolate(Arc::new(Shared {
             compiled,
             upstream: self.upstream,
             clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
             seed: self.seed.unwrap_or_else(random),
+            events: self.events.unwrap_or_else(|| Arc::new(|_| {})),
             isolates: AtomicU64::new(0),
         }))
     }
 }
 
 impl Upstreams {
+    /// Whether there is somebody to trust, if connections will need it: better
+    /// known now than by every request.
+    fn check(&self, configuration: Option<&EffectiveConfiguration>) -> Result<(), EdgeError> {
+        let real = self.given.is_none() && self.closures.is_empty();
+        let mut backends = configuration.iter().flat_map(|it| &it.backends);
+        if real && backends.any(|backend| backend.scheme == Scheme::Https) {
+            self.trust.tls()?;
+        }
+        Ok(())
+    }
+
     /// Closures and what was given serve all isolates; real connections are
     /// each isolate's own.
     fn connect(&self) -> Arc<dyn Upstream> {

@@ -45,7 +45,7 @@
 //! let Step::Send { attempt: second, then } = then.settle(refused, &mut ledger, now)
 //! else { unreachable!("what was not delivered may go again") };
 //! assert_ne!(first.backend, second.backend);
-//! assert!(ledger.is_unsettled());
+//! assert!(ledger.next_trial() > Some(now));
 //!
 //! then.abandon(&mut ledger, now);
 //! # Ok::<(), PolicyError>(())

@@ -48,6 +48,10 @@ pub(super) struct ServeArgs {
     /// Threads, each with an event loop of its own; default one a core
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
+    /// Client connections at a time; new ones wait beyond it. Default half the
+    /// descriptors that the system allows this process
+    #[arg(long, value_name = "N")]
+    pub(super) max_connections: Option<NonZeroUsize>,
     /// Where each request leaves a line: a file, `-` for stdout, or `off`
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(super) access_log: String,

@@ -40,6 +40,7 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         let _ = names.set(backends.map(|backend| backend.name.clone()).collect());
     }
     let (access_log, writer) = access_log(args)?.unzip();
+    edgelb_host::raise_descriptor_limit();
     let mut options = ServeOptions {
         access_log,
         drain: Duration::from_secs(args.drain_timeout),
@@ -47,6 +48,9 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     };
     if let Some(threads) = args.threads {
         options.threads = threads;
+    }
+    if let Some(most) = args.max_connections {
+        options.max_connections = most;
     }
     listen(edge, args.listen, options, writer, |address| {
         eprintln!("listening on http://{address}");
@@ -124,7 +128,7 @@ fn access_log(args: &ServeArgs) -> anyhow::Result<Option<(AccessLog, LogWriter)>
     Ok(Some(AccessLog::start(format, sink)?))
 }
 
-/// One line for each change in the health of a backend.
+/// One line for each change in the health of a backend, and for each lost instance.
 fn report_to_stderr(names: &Arc<OnceLock<Vec<String>>>) -> impl Fn(&Event) + Send + Sync + 'static {
     let names = Arc::clone(names);
     move |event| {
@@ -143,6 +147,7 @@ fn report_to_stderr(names: &Arc<OnceLock<Vec<String>>>) -> impl Fn(&Event) + Sen
             }
             Event::Trial(backend) => eprintln!("backend {} on trial", name(*backend)),
             Event::Recovered(backend) => eprintln!("backend {} recovered", name(*backend)),
+            Event::InstanceLost { reason } => eprintln!("instance lost and replaced: {reason}"),
         }
     }
 }

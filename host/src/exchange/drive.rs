@@ -19,6 +19,7 @@ use super::tail::TailBody;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::error::EdgeError;
+use crate::refusal;
 use crate::upstream::{Fault, SendError, Timeouts, Upstream};
 
 /// Where a request comes from.
@@ -191,7 +192,7 @@ impl Exchange {
         loop {
             let (exchange, turn) = match step {
                 Ok(step) => step,
-                Err(_) => return self.answer(None, plain(StatusCode::BAD_GATEWAY)),
+                Err(_) => return self.answer(None, refusal::trapped()),
             };
             let attempt = match turn {
                 Turn::Send(attempt) => attempt,
@@ -201,7 +202,7 @@ impl Exchange {
                 }
                 Turn::Forward(forward) => {
                     let Some((backend, mut parts, body)) = arrived else {
-                        return self.answer(None, plain(StatusCode::BAD_GATEWAY));
+                        return self.answer(None, refusal::trapped());
                     };
                     heads::apply(&forward.edits, &mut parts.headers);
                     let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -246,7 +247,7 @@ impl Exchange {
                     } else {
                         StatusCode::BAD_REQUEST
                     };
-                    return self.answer(None, plain(status));
+                    return self.answer(None, refusal::client(status));
                 }
                 Err(error) => {
                     under_way.exchange = None;
@@ -358,16 +359,5 @@ fn local(reply: Reply, method: &Method) -> Response<Body> {
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = heads::unpack(&reply.fields);
     response.headers_mut().insert(CONTENT_LENGTH, length);
-    response
-}
-
-/// What is said when there is no policy to say it.
-pub(crate) fn plain(status: StatusCode) -> Response<Body> {
-    let reason = status.canonical_reason().unwrap_or("error");
-    let mut response = Response::new(Body::from(format!("{reason}\n")));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert("content-type", HeaderValue::from_static("text/plain"));
-    headers.insert("cache-control", HeaderValue::from_static("no-store"));
     response
 }

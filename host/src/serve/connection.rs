@@ -12,14 +12,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::access_log::{AccessLog, Line};
-use super::interim::{ClientIo, Interim};
+use super::client_io::ClientIo;
+use super::interim::Interim;
 use super::tunnel;
 use crate::body::Body;
 use crate::edge::Edge;
-use crate::exchange::{Client, InterimSink, plain};
+use crate::exchange::{self, InterimSink};
+use crate::refusal;
 
 /// How long a client may take to send a head, and how long its connection may
 /// lie idle before one.
@@ -34,17 +36,26 @@ pub(super) struct Context {
     pub(super) busy: mpsc::Sender<()>,
 }
 
+/// Who is at the other end.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) peer: SocketAddr,
+    /// Its place among those that there may be at a time.
+    pub(super) place: Arc<Option<OwnedSemaphorePermit>>,
+}
+
 /// Serves a connection until it closes.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>) {
+pub(super) async fn serve(stream: TcpStream, client: Client, context: Arc<Context>) {
     let _ = stream.set_nodelay(true);
+    let patience = context.edge.timeouts().idle;
     let interim = Interim::new();
     let sink = interim.sink();
-    let io = TokioIo::new(ClientIo::new(stream, interim));
+    let io = TokioIo::new(ClientIo::new(stream, interim, patience));
     let mut stopped = context.stopped.clone();
     let service = service_fn(move |request| {
         let context = Arc::clone(&context);
-        let sink = Arc::clone(&sink);
-        async move { Ok::<_, Infallible>(respond(request, peer, sink, &context).await) }
+        let (client, sink) = (client.clone(), Arc::clone(&sink));
+        async move { Ok::<_, Infallible>(respond(request, client, sink, &context).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -64,16 +75,16 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Cont
 
 async fn respond(
     mut request: Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
     sink: InterimSink,
     context: &Arc<Context>,
 ) -> Response<Body> {
     let line = context
         .access_log
         .as_ref()
-        .map(|log| Line::begin(log, &request, peer));
+        .map(|log| Line::begin(log, &request, client.peer));
     if lacks_host(&request) {
-        let response = plain(StatusCode::BAD_REQUEST);
+        let response = refusal::client(StatusCode::BAD_REQUEST);
         return match line {
             Some(line) => line.finish(response, None, 0, context),
             None => response,
@@ -83,23 +94,23 @@ async fn respond(
         .headers()
         .contains_key(http::header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
-    let client = Client {
-        peer: Some(peer.ip()),
+    let from = exchange::Client {
+        peer: Some(client.peer.ip()),
         // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
         interim: (request.version() >= Version::HTTP_11).then_some(sink),
     };
-    let answer = context.edge.answer(request.map(Body::from), client).await;
+    let answer = context.edge.answer(request.map(Body::from), from).await;
     let backend = answer.backend;
     let attempts = answer.attempts;
     let mut response = answer.response;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let (parts, body) = response.into_parts();
-        if let (Ok(backend), Some(client)) = (body.into_tunnel(), upgrade) {
+        if let (Ok(backend), Some(upgrade)) = (body.into_tunnel(), upgrade) {
             let idle = context.edge.timeouts().idle;
-            let busy = context.busy.clone();
+            let held = (context.busy.clone(), client.place);
             tokio::spawn(async move {
-                tunnel::join(client, backend, idle).await;
-                drop(busy);
+                tunnel::join(upgrade, backend, idle).await;
+                drop(held);
             });
         }
         response = Response::from_parts(parts, Body::empty());

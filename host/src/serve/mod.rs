@@ -1,8 +1,10 @@
 //! An edge on a socket: one thread a core, one event loop and one isolate each.
 
 mod access_log;
+mod client_io;
 mod connection;
 mod interim;
+mod limits;
 mod redact;
 mod tunnel;
 
@@ -16,11 +18,12 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::edge::Edge;
 pub use access_log::{AccessLog, LogFormat, LogWriter};
 use connection::Context;
+pub use limits::raise_descriptor_limit;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -31,6 +34,9 @@ pub struct ServeOptions {
     /// Threads, each with an event loop, an isolate and connections of its
     /// own; default one a core.
     pub threads: NonZeroUsize,
+    /// Client connections at a time; beyond it, new ones wait to be accepted.
+    /// Default half the descriptors this process may have open.
+    pub max_connections: NonZeroUsize,
     /// Where each request leaves a line; default nowhere.
     pub access_log: Option<AccessLog>,
     /// How long requests under way may take once shutdown began; default 30 s.
@@ -41,6 +47,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            max_connections: limits::connections(),
             access_log: None,
             drain: Duration::from_secs(30),
         }
@@ -94,6 +101,9 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let (stop, stopped) = watch::channel(false);
+        let places = options.max_connections.get().min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(places));
+        let failed = Arc::new(Notify::new());
         let mut edge = Some(edge);
         let mut workers = Vec::new();
         for left in (0..options.threads.get()).rev() {
@@ -113,16 +123,26 @@ impl Server {
                 access_log: options.access_log.clone(),
                 drain: options.drain,
                 stopped: stopped.clone(),
+                places: Arc::clone(&places),
             };
+            let ending = Ending(Arc::clone(&failed));
             let event_loop = event_loop()?;
             let thread = thread::Builder::new()
                 .name("edgelb-worker".to_owned())
-                .spawn(move || event_loop.block_on(worker.run()))?;
+                .spawn(move || {
+                    let _ending = ending;
+                    event_loop.block_on(worker.run())
+                })?;
             workers.push(thread);
         }
         // The listener closes when the last thread stops accepting.
         drop(self.listener);
-        event_loop()?.block_on(shutdown);
+        event_loop()?.block_on(async {
+            tokio::select! {
+                () = shutdown => {}
+                () = failed.notified() => {}
+            }
+        });
         stop.send_replace(true);
         for worker in workers {
             worker
@@ -130,6 +150,15 @@ impl Server {
                 .map_err(|_| io::Error::other("a worker thread panicked"))??;
         }
         Ok(())
+    }
+}
+
+/// Tells that a worker ended: before it was told to, because it failed.
+struct Ending(Arc<Notify>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 
@@ -146,6 +175,8 @@ struct Worker {
     access_log: Option<AccessLog>,
     drain: Duration,
     stopped: watch::Receiver<bool>,
+    /// One for each connection that there may be still.
+    places: Arc<Semaphore>,
 }
 
 impl Worker {
@@ -163,13 +194,22 @@ impl Worker {
         });
         let mut stopped = self.stopped;
         loop {
+            let accept = async {
+                // The semaphore is never closed.
+                let place = Arc::clone(&self.places).acquire_owned().await.ok();
+                (listener.accept().await, place)
+            };
             tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        tokio::spawn(connection::serve(stream, peer, Arc::clone(&context)));
+                accepted = accept => match accepted {
+                    (Ok((stream, peer)), place) => {
+                        let client = connection::Client {
+                            peer,
+                            place: Arc::new(place),
+                        };
+                        tokio::spawn(connection::serve(stream, client, Arc::clone(&context)));
                     }
                     // Out of descriptors, say: accepting again at once would spin.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                    (Err(_), _) => tokio::time::sleep(Duration::from_millis(10)).await,
                 },
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }

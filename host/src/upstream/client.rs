@@ -16,10 +16,10 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
-use super::connect::{Connector, Trust};
+use super::connect::Connector;
 use super::download::Download;
 use super::upload::{ClientGone, Upload, Watch};
-use super::{Answer, Cause, Fault, SendError, Timeouts, Upstream};
+use super::{Answer, Cause, Fault, SendError, Timeouts, Trust, Upstream};
 use crate::body::Body;
 use crate::patience::ClientSilent;
 

@@ -115,6 +115,11 @@ impl Attempt {
         if may_lack_a_body(&request) {
             *request.body_mut() = body::peek(std::mem::take(request.body_mut())).await;
         }
+        if self.ticket.as_ref().is_some_and(|it| it.told_no_body())
+            && request.body().is_end_stream()
+        {
+            request.headers_mut().remove(CONTENT_LENGTH);
+        }
         let upgrade = request.headers().contains_key(UPGRADE);
         let response = self.send(request).await.map_err(|error| self.code(error))?;
 

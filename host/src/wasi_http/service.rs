@@ -16,13 +16,16 @@ use super::ticket::Ticket;
 use super::{body, failure};
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::event::EventSink;
 use crate::exchange::{Answer, Client};
+use crate::refusal;
 use crate::upstream::{Timeouts, Upstream};
 
 /// One isolate of a component that does its own I/O.
 pub(crate) struct Service {
     blueprint: Arc<Blueprint>,
     world: Arc<World>,
+    events: EventSink,
     /// To the isolate, once it runs.
     queue: Mutex<Option<UnboundedSender<Job>>>,
 }
@@ -39,10 +42,12 @@ impl Service {
         timeouts: Timeouts,
         clock: Arc<dyn Clock>,
         seed: u64,
+        events: EventSink,
     ) -> Arc<Self> {
         Arc::new(Self {
             blueprint,
             world: Arc::new(World::new(upstream, timeouts, clock, seed)),
+            events,
             queue: Mutex::default(),
         })
     }
@@ -52,10 +57,8 @@ impl Service {
     /// Interim responses are not relayed: `wasi:http` has none.
     pub(crate) async fn fetch(self: &Arc<Self>, request: Request<Body>, client: Client) -> Answer {
         let (mut parts, body) = request.into_parts();
-        if body.is_end_stream() {
-            request::tell_no_body(&mut parts);
-        }
-        let ticket = Arc::new(Ticket::default());
+        let told = body.is_end_stream() && request::tell_no_body(&mut parts);
+        let ticket = Arc::new(Ticket::new(told));
         let response = match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {
                 let waiting = Waiting(Some(&ticket));
@@ -63,7 +66,7 @@ impl Service {
                 waiting.over();
                 response
             }
-            Err(_) => failure::client(StatusCode::BAD_REQUEST),
+            Err(_) => refusal::client(StatusCode::BAD_REQUEST),
         };
         Answer {
             response,
@@ -83,10 +86,10 @@ impl Service {
             answered = self.ask_alone(head, ticket).await;
         }
         let response = match (ticket.client_failure(), answered) {
-            (Some(status), _) => failure::client(status),
+            (Some(status), _) => refusal::client(status),
             (None, Ok(Ok(response))) => finish(response, ticket),
             (None, Ok(Err(code))) => failure::coded(&code),
-            (None, Err(Lost)) => failure::trapped(),
+            (None, Err(Lost)) => refusal::trapped(),
         };
         if has_no_body(&method, response.status()) {
             return response.map(|_| Body::empty());
@@ -121,6 +124,7 @@ impl Service {
         let alone = Self {
             blueprint: Arc::clone(&self.blueprint),
             world: Arc::clone(&self.world),
+            events: Arc::clone(&self.events),
             queue: Mutex::default(),
         };
         alone.ask(head, Body::empty(), ticket).await
@@ -141,6 +145,7 @@ impl Service {
         let isolate = isolate::run(
             Arc::clone(&self.blueprint),
             Arc::clone(&self.world),
+            Arc::clone(&self.events),
             receiver,
         );
         tokio::spawn(isolate);

@@ -8,8 +8,8 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::Notify;
 
 /// Shared by the request's `fetch` and by all that the guest sends for it.
-#[derive(Default)]
 pub(super) struct Ticket {
+    told_no_body: bool,
     sent: AtomicU32,
     cancelled: AtomicBool,
     cancel: Notify,
@@ -19,6 +19,25 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
+    /// `told_no_body` is whether the guest was shown a `content-length` of 0
+    /// that the client did not send.
+    pub(super) fn new(told_no_body: bool) -> Self {
+        Self {
+            told_no_body,
+            sent: AtomicU32::default(),
+            cancelled: AtomicBool::default(),
+            cancel: Notify::default(),
+            awaits_client: AtomicBool::default(),
+            client_failure: OnceLock::default(),
+            tunnel: Mutex::default(),
+        }
+    }
+
+    /// Whether a `content-length` of 0 is not the client's.
+    pub(super) fn told_no_body(&self) -> bool {
+        self.told_no_body
+    }
+
     /// Counts a request to a backend.
     pub(super) fn count(&self) {
         self.sent.fetch_add(1, Ordering::Relaxed);

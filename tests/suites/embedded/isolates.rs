@@ -66,6 +66,7 @@ async fn ejection_trial_and_recovery_are_told_once_each() {
                 Event::Ejected(ejection) => ("ejected", ejection.backend),
                 Event::Trial(backend) => ("trial", *backend),
                 Event::Recovered(backend) => ("recovered", *backend),
+                Event::InstanceLost { reason } => panic!("{reason}"),
             });
         })
     });

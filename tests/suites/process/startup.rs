@@ -70,6 +70,18 @@ async fn no_backend_is_an_error_that_says_what_to_set() {
 }
 
 #[tokio::test]
+async fn https_backends_need_somebody_to_trust() {
+    let directory = Directory::new();
+    let none = directory.write("none.pem", "");
+    let ended = Edgelb::serve()
+        .env("SSL_CERT_FILE", none)
+        .env("BACKEND_A", "https://a.test")
+        .run()
+        .await;
+    refused(&ended, &["root certificates", "ca-certificates"]);
+}
+
+#[tokio::test]
 async fn a_component_that_cannot_be_read_is_named() {
     for door in ["exchange", "wasi-http"] {
         let ended = serve_component(door, "/nonexistent/x.wasm").await;

@@ -43,7 +43,7 @@ pub(crate) fn outcome(outcome: &wit::Outcome) -> core::Outcome<'_> {
 pub(crate) fn effects(ledger: &mut core::Ledger) -> wit::Effects {
     wit::Effects {
         changed: ledger.take_changed(),
-        unsettled: ledger.is_unsettled(),
+        next_trial: ledger.next_trial().map(|due| due.as_millis()),
         events: ledger.take_events().into_iter().map(Into::into).collect(),
     }
 }

@@ -59,7 +59,7 @@ impl Guest for Policy {
         state::with(|state| state.ledger())
     }
 
-    fn merge(ledger: Vec<u8>) -> bool {
+    fn merge(ledger: Vec<u8>) -> Option<Timestamp> {
         state::with(|state| state.merge(&ledger))
     }
 }

@@ -101,13 +101,13 @@ impl State {
     }
 
     /// See `exchange.merge`.
-    pub(crate) fn merge(&mut self, ledger: &[u8]) -> bool {
+    pub(crate) fn merge(&mut self, ledger: &[u8]) -> Option<wit::Timestamp> {
         match self {
             Self::Ready(ready) => {
                 ready.ledger.merge(ledger);
-                ready.ledger.is_unsettled()
+                ready.ledger.next_trial().map(|due| due.as_millis())
             }
-            Self::Misconfigured(_) => false,
+            Self::Misconfigured(_) => None,
         }
     }
 
@@ -222,7 +222,7 @@ fn misconfigured() -> wit::Step {
 fn no_effects() -> wit::Effects {
     wit::Effects {
         changed: false,
-        unsettled: false,
+        next_trial: None,
         events: Vec::new(),
     }
 }

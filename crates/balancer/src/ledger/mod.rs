@@ -80,11 +80,13 @@ impl Ledger {
         std::mem::take(&mut self.changed)
     }
 
-    /// Whether any backend is ejected or on trial.
-    pub fn is_unsettled(&self) -> bool {
+    /// When the first trial falls due of a backend that is ejected or on trial;
+    /// `None` where all admit.
+    pub fn next_trial(&self) -> Option<Timestamp> {
         self.records
             .iter()
-            .any(|(_, standing)| standing.state != State::Admitting)
+            .filter_map(|(_, standing)| standing.next_trial())
+            .min()
     }
 
     /// The versioned encoding.
@@ -118,7 +120,7 @@ impl Ledger {
     pub(crate) fn reopens_in(&self, now: Timestamp) -> Duration {
         self.records
             .iter()
-            .map(|(_, standing)| standing.reopens(now).since(now))
+            .map(|(_, standing)| standing.next_trial().unwrap_or(now).since(now))
             .min()
             .unwrap_or_default()
     }

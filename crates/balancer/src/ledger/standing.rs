@@ -89,22 +89,18 @@ pub(super) enum Transition {
 
 impl Standing {
     pub(super) fn health(&self, now: Timestamp) -> Health {
-        match self.state {
-            State::Admitting => Health::Admits,
-            State::Ejected { .. } | State::Trial { .. } if self.reopens(now) == now => {
-                Health::TrialDue
-            }
-            State::Ejected { .. } | State::Trial { .. } => Health::Refuses,
+        match self.next_trial() {
+            None => Health::Admits,
+            Some(due) if due <= now => Health::TrialDue,
+            Some(_) => Health::Refuses,
         }
     }
 
-    /// When a request may go there again; now at the earliest.
-    pub(super) fn reopens(&self, now: Timestamp) -> Timestamp {
+    /// When a request may go there as a trial; `None` where any may.
+    pub(super) fn next_trial(&self) -> Option<Timestamp> {
         match self.state {
-            State::Admitting => now,
-            State::Ejected { until: reopens } | State::Trial { deadline: reopens } => {
-                reopens.max(now)
-            }
+            State::Admitting => None,
+            State::Ejected { until: due } | State::Trial { deadline: due } => Some(due),
         }
     }
 

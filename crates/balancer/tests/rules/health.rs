@@ -34,7 +34,7 @@ fn failures_are_told_from_answers() {
         let mut scenario = Scenario::new(|_| {});
         let sent = scenario.send(GET);
         scenario.settle(sent, answer);
-        assert_eq!(scenario.ledger.is_unsettled(), ejects, "{case}");
+        assert_eq!(scenario.ledger.next_trial().is_some(), ejects, "{case}");
     }
 }
 
@@ -86,13 +86,13 @@ fn a_client_that_goes_away_counts_for_nobody() {
     let mut scenario = Scenario::new(|_| {});
     let sent = scenario.send(GET);
     sent.then.abandon(&mut scenario.ledger, scenario.now);
-    assert!(!scenario.ledger.is_unsettled() && !scenario.ledger.take_changed());
+    assert!(scenario.ledger.next_trial().is_none() && !scenario.ledger.take_changed());
     let tail = scenario.exchange(GET, &[OK]).tail();
     let end = BodyEnd::Abandoned;
     scenario
         .balancer
         .finish(tail, end, &mut scenario.ledger, scenario.now);
-    assert!(!scenario.ledger.is_unsettled());
+    assert!(scenario.ledger.next_trial().is_none());
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_body_that_breaks_off_counts_even_after_a_recovery() {
         scenario
             .balancer
             .finish(tail, end, &mut scenario.ledger, scenario.now);
-        assert!(scenario.ledger.is_unsettled());
+        assert!(scenario.ledger.next_trial().is_some());
         scenario.wait(300_000);
     }
     // Of the response whose head came first, nothing is said by its end.
@@ -119,7 +119,7 @@ fn a_body_that_breaks_off_counts_even_after_a_recovery() {
     scenario
         .balancer
         .finish(tail, end, &mut scenario.ledger, scenario.now);
-    assert!(!scenario.ledger.is_unsettled());
+    assert!(scenario.ledger.next_trial().is_none());
 }
 
 #[test]
