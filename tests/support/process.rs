@@ -187,6 +187,11 @@ impl Running {
         self.stderr.line(meant).await
     }
 
+    /// What is on its standard output so far.
+    pub fn stdout_so_far(&self) -> String {
+        self.stdout.lines.borrow().text.join("\n")
+    }
+
     /// What is on its standard error so far.
     pub fn stderr_so_far(&self) -> String {
         self.stderr.lines.borrow().text.join("\n")
