@@ -37,6 +37,16 @@ doc:
 tests *filter: build _nginx
     cargo test --locked --workspace -- {{ filter }}
 
+# Every scenario on every runtime: `just conformance [RUNTIME]... [PART OF A NAME]...`
+conformance *filter: build _runtimes
+    CONFORMANCE=all cargo test --locked --workspace --test conformance -- {{ filter }}
+
+# The adapter for Cloudflare Workers: its types, and its suite on real workerd
+cloudflare:
+    npm --prefix deploy/cloudflare ci
+    npm --prefix deploy/cloudflare run check
+    npm --prefix deploy/cloudflare test
+
 # Licences, sources and bans of everything in the lock file
 deny: _deny
     {{ tools }}/bin/cargo-deny --locked check bans licenses sources
@@ -63,6 +73,9 @@ _targets:
 
 _nginx:
     @.ci/need nginx
+
+_runtimes:
+    @.ci/need wasmtime wash cloudflare
 
 _bench:
     @.ci/need nginx haproxy

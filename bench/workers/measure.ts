@@ -1,92 +1,157 @@
-// CPU per request of edgelb and of the yardstick on workerd, in alternating
-// rounds of the same load. The figure is the processor time of workerd, user and
-// system, over the requests it answered. Needs Linux, nginx and wrk.
+// edgelb on workerd beside the same job in plain JavaScript: the size of the upload, the
+// time to the first response, and processor time a request. Needs Linux, nginx and wrk.
 //
-//   npm --prefix deploy/cloudflare run bench -- [ROUNDS] [SECONDS] [NAME=DIRECTORY...]
+//   npm --prefix deploy/cloudflare run bench -- [--rounds N] [--seconds N] [NAME=DIRECTORY...]
 //
 // A bundle beside `deploy/cloudflare/dist` takes part as NAME=DIRECTORY.
 
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type ChildProcess, execFile } from 'node:child_process';
+import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 
-import { freePort, start, type Worker } from '../../deploy/cloudflare/test/support/workerd.ts';
+import { size } from '../../deploy/cloudflare/scripts/size.ts';
+import { DIST, kill, serve } from '../../deploy/cloudflare/scripts/workerd.ts';
+import { nginx } from './nginx.ts';
 
-const run = promisify(execFile);
+/** Fresh processes of which the first response is timed. */
+const STARTS = 15;
 
-/** What requests carry besides: a browser's fields, and a session or none. */
-const LOADS: Record<string, (session: string) => string[]> = {
-  'with a session': session => [`cookie: a=1; ${session}; b=2`],
-  'new clients': () => [],
+/** What a browser's requests carry, its address as Cloudflare adds it. */
+const FIELDS = {
+  'cf-connecting-ip': '203.0.113.7',
+  'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
+  accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
+  'accept-language': 'en-GB,en;q=0.5',
+  'accept-encoding': 'gzip, deflate, br',
 };
-const FIELDS = [
-  'cf-connecting-ip: 203.0.113.7',
-  'user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
-  'accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
-  'accept-language: en-GB,en;q=0.5',
-  'accept-encoding: gzip, deflate, br',
-];
+const TARGET = '/stream/movie/tt0111161.json';
 
-const [rounds = '5', seconds = '4', ...others] = process.argv.slice(2);
-const directory = await mkdtemp(join(tmpdir(), 'edgelb-bench-'));
-const nginx = await backends(3);
+/** Who asks: a client that has its session, or one that gets it with each response. */
+const LOADS: Record<string, (session: string) => Record<string, string>> = {
+  session: session => ({ ...FIELDS, cookie: `a=1; ${session}; b=2` }),
+  'no session': () => FIELDS,
+};
+
+interface Worker {
+  readonly process: ChildProcess;
+  readonly url: string;
+}
+
+const { values, positionals } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '1' },
+  },
+  allowPositionals: true,
+});
+const plain = await mkdtemp(join(tmpdir(), 'edgelb-plain-'));
+await copyFile(join(import.meta.dirname, 'plain.js'), join(plain, 'worker.js'));
+const bundles = new Map([['plain', plain], ['edgelb', DIST]]);
+for (const other of positionals) {
+  const [name = '', directory = ''] = other.split('=');
+  bundles.set(name, directory);
+}
+await using backends = await nginx(3);
 const variables = {
-  ...Object.fromEntries(nginx.urls.map((url, index) => [`BACKEND_${index}`, url])),
+  ...Object.fromEntries(backends.urls.map((url, index) => [`BACKEND_${index}`, url])),
   CLIENT_IP_HEADER: 'cf-connecting-ip',
   EDGELB_LOG: 'off',
 };
-const subjects: Record<string, string> = { edgelb: join(import.meta.dirname, '../../deploy/cloudflare/dist') };
-for (const other of others) {
-  const [name = '', path = ''] = other.split('=');
-  subjects[name] = path;
-}
-await copyFile(join(import.meta.dirname, 'plain.js'), join(directory, 'worker.js'));
-subjects['plain'] = directory;
-
-const workers: [string, Worker][] = [];
 try {
-  for (const [name, path] of Object.entries(subjects)) {
-    workers.push([name, await start({ ...variables, ...(name === 'plain' ? plain(variables) : {}) }, path)]);
-  }
+  await sizes();
+  await starts();
   for (const [load, fields] of Object.entries(LOADS)) {
-    const figures: Record<string, number[]> = {};
-    for (let round = -1; round < Number(rounds); round += 1) {
+    await costs(load, fields);
+  }
+} finally {
+  await rm(plain, { recursive: true });
+}
+
+async function sizes(): Promise<void> {
+  for (const [name, bundle] of bundles) {
+    const { bytes, gzip } = await size(bundle);
+    say('upload', name, `${bytes} bytes, ${(gzip / 1024).toFixed(1)} KiB gzip`);
+  }
+}
+
+/** The first response of an isolate waits for all that is instantiated. */
+async function starts(): Promise<void> {
+  const times = new Map<string, [first: number[], second: number[]]>();
+  for (let round = 0; round < STARTS; round += 1) {
+    for (const [name, bundle] of bundles) {
+      const worker = await start(bundle);
+      const [first, second] = times.get(name) ?? [[], []];
+      first.push(await latency(worker));
+      second.push(await latency(worker));
+      times.set(name, [first, second]);
+      await kill(worker.process);
+    }
+  }
+  for (const [name, [first, second]] of times) {
+    say('start', name, `first response ${median(first).toFixed(1)} ms, second ${median(second).toFixed(1)} ms`);
+  }
+}
+
+/**
+ * Rounds alternate, and are compared within themselves: what else the machine does hits
+ * all alike. The least figures are those that it disturbed least.
+ */
+async function costs(load: string, fields: (session: string) => Record<string, string>): Promise<void> {
+  const workers = new Map<string, Worker>();
+  try {
+    for (const [name, bundle] of bundles) {
+      workers.set(name, await start(bundle));
+    }
+    const figures = new Map<string, number[]>();
+    // The first round warms up.
+    for (let round = -1; round < Number(values.rounds); round += 1) {
       for (const [name, worker] of workers) {
         const figure = await cost(worker, fields(await session(worker)));
-        // The first round warms up.
         if (round >= 0) {
-          (figures[name] ??= []).push(figure);
+          figures.set(name, [...(figures.get(name) ?? []), figure]);
         }
       }
     }
-    const reference = median(figures['plain'] ?? []);
-    for (const [name, all] of Object.entries(figures)) {
-      const each = all.map(figure => figure.toFixed(0)).join(' ');
-      const ratio = (median(all) / reference).toFixed(2);
-      console.log(`${load}: ${name} ${median(all).toFixed(1)} us/request, ${ratio} of plain (${each})`);
+    const reference = figures.get('plain') ?? [];
+    for (const [name, all] of figures) {
+      const ratio = median(all.map((figure, round) => figure / (reference[round] ?? Number.NaN)));
+      const least = Math.min(...all);
+      const leastRatio = least / Math.min(...reference);
+      say(
+        load,
+        name,
+        `median ${median(all).toFixed(0)} us a request, ${ratio.toFixed(2)} of plain;`,
+        `least ${least.toFixed(0)} us, ${leastRatio.toFixed(2)} of plain`,
+      );
+    }
+  } finally {
+    for (const worker of workers.values()) {
+      await kill(worker.process);
     }
   }
-} finally {
-  for (const [, worker] of workers) {
-    await worker[Symbol.asyncDispose]();
-  }
-  await nginx.end();
-  await rm(directory, { recursive: true });
 }
 
-/** The yardstick takes origins as they are. */
-function plain(given: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('BACKEND_')));
+async function start(bundle: string): Promise<Worker> {
+  const { process, port } = await serve({ variables, bundle });
+  return { process, url: `http://127.0.0.1:${port}` };
 }
 
-/** Microseconds of processor time a request. */
-async function cost({ url, pid }: Worker, fields: string[]): Promise<number> {
-  const headers = [...FIELDS, ...fields].flatMap(field => ['-H', field]);
+/** Milliseconds. */
+async function latency({ url }: Worker): Promise<number> {
+  const begun = performance.now();
+  await (await fetch(url, { headers: FIELDS })).arrayBuffer();
+  return performance.now() - begun;
+}
+
+/** Microseconds of workerd's processor time a request, under as much load as it bears. */
+async function cost({ url, process: { pid } }: Worker, fields: Record<string, string>): Promise<number> {
+  const headers = Object.entries(fields).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
   const before = await processorTime(pid);
-  const { stdout } = await run('wrk', ['-t1', '-c32', `-d${seconds}s`, ...headers, `${url}/stream/movie/tt0111161.json`]);
+  const { stdout } = await promisify(execFile)('wrk', [
+    '-t1', '-c32', `-d${values.seconds}s`, ...headers, url + TARGET,
+  ]);
   const after = await processorTime(pid);
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
   if (!requests || /Non-2xx|Socket errors/.test(stdout)) {
@@ -95,8 +160,8 @@ async function cost({ url, pid }: Worker, fields: string[]): Promise<number> {
   return (after - before) / requests;
 }
 
-/** Microseconds, from clock ticks of which Linux shows 100 a second. */
-async function processorTime(pid: number): Promise<number> {
+/** Microseconds, user and system, of clock ticks that Linux shows a hundred a second of. */
+async function processorTime(pid: number | undefined): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   const [user, system] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13);
   return (Number(user) + Number(system)) * 10_000;
@@ -104,35 +169,15 @@ async function processorTime(pid: number): Promise<number> {
 
 /** The cookie that the balancer sets. */
 async function session({ url }: Worker): Promise<string> {
-  const response = await fetch(url, { headers: { 'cf-connecting-ip': '203.0.113.7' } });
+  const response = await fetch(url, { headers: FIELDS });
   await response.arrayBuffer();
   return response.headers.getSetCookie().at(-1)?.split(';')[0] ?? '';
 }
 
-/** nginx, answering shortly on so many ports. */
-async function backends(count: number): Promise<{ urls: string[]; end(): Promise<void> }> {
-  const ports = await Promise.all(Array.from({ length: count }, freePort));
-  const servers = ports.map(port => `server { listen 127.0.0.1:${port}; location / { return 200 "hello\\n"; } }`);
-  const config = join(directory, 'nginx.conf');
-  await writeFile(
-    config,
-    `daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
-events { worker_connections 1024; }
-http { access_log off; keepalive_requests 1000000000; ${servers.join('\n')} }`,
-  );
-  const child = spawn('nginx', ['-p', directory, '-c', config], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
-  });
-  return {
-    urls: ports.map(port => `http://127.0.0.1:${port}`),
-    async end() {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    },
-  };
+function median(figures: readonly number[]): number {
+  return figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? Number.NaN;
 }
 
-function median(figures: number[]): number {
-  return figures.toSorted((a, b) => a - b)[figures.length >> 1] ?? Number.NaN;
+function say(what: string, name: string, ...figures: string[]): void {
+  console.log(`${what.padEnd(12)}${name.padEnd(10)}${figures.join(' ')}`);
 }

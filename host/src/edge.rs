@@ -299,11 +299,10 @@ impl EdgeBuilder {
         let compiled = match self.door {
             Door::Exchange => {
                 let blueprint = Arc::new(Blueprint::new(&bytes, self.environment)?);
-                let board = Arc::new(Board::default());
                 Compiled::Exchange {
-                    configuration: ask(&blueprint, &board)?,
+                    configuration: ask(&blueprint)?,
                     blueprint,
-                    board,
+                    board: Arc::default(),
                 }
             }
             Door::WasiHttp => {
@@ -311,7 +310,7 @@ impl EdgeBuilder {
                 let configuration = if embedded {
                     let environment = self.environment.clone();
                     let policy = Blueprint::new(edgelb_artifacts::BALANCER, environment)?;
-                    Some(ask(&Arc::new(policy), &Arc::default())?)
+                    Some(ask(&policy)?)
                 } else {
                     None
                 };
@@ -362,12 +361,8 @@ impl Upstreams {
 }
 
 /// Asks the policy for its configuration.
-fn ask(
-    blueprint: &Arc<Blueprint>,
-    board: &Arc<Board>,
-) -> Result<EffectiveConfiguration, EdgeError> {
-    let isolate = Isolate::new(Arc::clone(blueprint), Arc::clone(board), Arc::new(|_| {}));
-    isolate
+fn ask(blueprint: &Blueprint) -> Result<EffectiveConfiguration, EdgeError> {
+    blueprint
         .configuration()
         .map_err(ComponentError::Start)?
         .map_err(EdgeError::Configuration)

@@ -305,12 +305,15 @@ fn is_identifier(name: &str) -> bool {
 }
 
 /// Whether there is a test of this name: a function with the attribute, or one
-/// that `both_doors!` is given.
+/// that `both_doors!` or `scenarios!` is given.
 fn is_test(source: &str, name: &str) -> bool {
-    let lists = source.split("both_doors!(").skip(1);
-    let mut listed = lists.flat_map(|list| list.split(')').next().unwrap_or_default().split(','));
-    if listed.any(|it| it.trim() == name) {
-        return true;
+    for list in ["both_doors!(", "scenarios!("] {
+        let lists = source.split(list).skip(1);
+        let mut listed =
+            lists.flat_map(|it| it.split(')').next().unwrap_or_default().split([',', ':']));
+        if listed.any(|it| it.trim() == name) {
+            return true;
+        }
     }
     let Some(at) = source.find(&format!("fn {name}(")) else {
         return false;

@@ -1,10 +1,10 @@
 //! A client that sends the bytes it is given and keeps what it receives.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::noise::Digest;
 use crate::wire::{Body, Fields, Head, Wire};
@@ -37,7 +37,18 @@ impl Client {
 
     /// Connects, if it can.
     pub async fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = within("a connection", TcpStream::connect(address)).await?;
+        Self::over(within("a connection", TcpStream::connect(address)).await?)
+    }
+
+    /// Connects from this address of ours, such as any of 127.0.0.0/8.
+    pub async fn connect_from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        let stream = within("a connection", socket.connect(address)).await;
+        Self::over(stream.unwrap()).unwrap()
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self {
             wire: Wire::new(stream),

@@ -1,7 +1,7 @@
-//! The real `edgelb`, as a process.
+//! The real `edgelb`, and any other program, as a process.
 
 use std::env;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -30,6 +30,7 @@ pub struct Edgelb {
 /// wrote is shown.
 pub struct Running {
     child: Child,
+    last: Signal,
     stdout: Output,
     stderr: Output,
 }
@@ -121,31 +122,23 @@ impl Edgelb {
 
     fn spawn(self) -> Running {
         let program = program();
-        let mut child = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .args(self.arguments)
             .env_clear()
-            .envs(self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "{}: {error}; build it first with `cargo build -p edgelb-host`, \
-                     or name another by EDGELB_BIN",
-                    program.display()
-                )
-            });
-        Running {
-            stdout: Output::read(child.stdout.take().unwrap()),
-            stderr: Output::read(child.stderr.take().unwrap()),
-            child,
-        }
+            .envs(self.environment);
+        Running::spawn(command).unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}; build it first with `cargo build -p edgelb-host`, \
+                 or name another by EDGELB_BIN",
+                program.display()
+            )
+        })
     }
 }
 
 /// The binary under test: `EDGELB_BIN`, else what cargo built beside this one.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     env::var_os("EDGELB_BIN").map_or_else(
         || {
             let mut path = env::current_exe().unwrap();
@@ -158,6 +151,29 @@ fn program() -> PathBuf {
 }
 
 impl Running {
+    /// Starts a program without input.
+    pub fn spawn(mut command: Command) -> io::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        Ok(Self {
+            stdout: Output::read(child.stdout.take().unwrap()),
+            stderr: Output::read(child.stderr.take().unwrap()),
+            last: Signal::KILL,
+            child,
+        })
+    }
+
+    /// One that ends others of its own when it is asked to end, as it will be
+    /// when this is dropped, in place of being killed.
+    #[must_use]
+    pub fn ended_by_asking(mut self) -> Self {
+        self.last = Signal::TERM;
+        self
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
@@ -187,6 +203,23 @@ impl Running {
         self.stderr.line(meant).await
     }
 
+    /// The first line of either that is meant, past or to come as long as it
+    /// may take to start.
+    ///
+    /// # Panics
+    /// There is none in that time, or before both have ended.
+    pub async fn either(&mut self, meant: impl Fn(&str) -> bool) -> String {
+        let line = async {
+            tokio::select! {
+                Some(line) = self.stdout.find(&meant) => Some(line),
+                Some(line) = self.stderr.find(&meant) => Some(line),
+                else => None,
+            }
+        };
+        let line = timeout(START, line).await;
+        line.ok().flatten().expect("the line, on either output")
+    }
+
     /// What is on its standard output so far.
     pub fn stdout_so_far(&self) -> String {
         self.stdout.lines.borrow().text.join("\n")
@@ -195,6 +228,11 @@ impl Running {
     /// What is on its standard error so far.
     pub fn stderr_so_far(&self) -> String {
         self.stderr.lines.borrow().text.join("\n")
+    }
+
+    /// What is on both outputs so far.
+    pub fn so_far(&self) -> String {
+        self.stdout_so_far() + "\n" + &self.stderr_so_far()
     }
 
     /// Bytes of memory it holds (resident set); from now on the peak counts anew.
@@ -234,7 +272,9 @@ impl Serving {
 impl Drop for Running {
     fn drop(&mut self) {
         // How it ends when asked to is tested where that is the point.
-        let _ = self.child.kill();
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill_process(self.pid(), self.last);
+        }
         let _ = self.child.wait();
         if thread::panicking() {
             self.stdout.show("stdout");
@@ -264,13 +304,18 @@ impl Output {
     }
 
     async fn line_within(&mut self, patience: Duration, meant: impl Fn(&str) -> bool) -> String {
-        let found = |lines: &Lines| lines.text.iter().find(|line| meant(line)).cloned();
-        let settled = |lines: &Lines| lines.ended || found(lines).is_some();
-        let lines = timeout(patience, self.lines.wait_for(settled))
+        timeout(patience, self.find(meant))
             .await
             .unwrap_or_else(|_| panic!("no such line within {} s", patience.as_secs()))
-            .unwrap();
-        found(&lines).expect("the line before the output ended")
+            .expect("the line before the output ended")
+    }
+
+    /// The line, unless the output ends without it.
+    async fn find(&mut self, meant: impl Fn(&str) -> bool) -> Option<String> {
+        let found = |lines: &Lines| lines.text.iter().find(|line| meant(line)).cloned();
+        let settled = |lines: &Lines| lines.ended || found(lines).is_some();
+        let lines = self.lines.wait_for(settled).await.ok()?;
+        found(&lines)
     }
 
     async fn rest(&mut self) -> String {
@@ -290,7 +335,7 @@ impl Output {
             let _ = reader.join();
         }
         for line in &self.lines.borrow().text {
-            eprintln!("[edgelb {name}] {line}");
+            eprintln!("[{name}] {line}");
         }
     }
 }

@@ -25,6 +25,7 @@ enum Act {
     Echo,
     EchoTunnel,
     Relay(Feed),
+    Wait(Feed),
     Digest,
     Finish,
     Collect(Feeder),
@@ -132,6 +133,12 @@ impl Reply {
     pub fn followed_by(mut self, other: Self) -> Self {
         self.acts.extend(other.acts);
         self
+    }
+
+    /// Then silence, until the feed ends.
+    #[must_use]
+    pub fn wait(self, feed: Feed) -> Self {
+        self.and(Act::Wait(feed))
     }
 
     /// Then silence, until the other side goes away.
@@ -250,6 +257,7 @@ impl Act {
                 }
                 wire.write(b"0\r\n\r\n").await?;
             }
+            Self::Wait(feed) => while feed.0.lock().await.recv().await.is_some() {},
             Self::Digest => {
                 let sha256 = upload.digester.clone().finish().sha256;
                 let length = format!("content-length: {}\r\n", sha256.len());

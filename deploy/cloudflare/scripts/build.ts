@@ -6,13 +6,14 @@
 //
 // `gen` and the directory of the bundle hold nothing but what this writes.
 
-import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { gzipSync } from 'node:zlib';
 
 import { transpile } from '@bytecodealliance/jco';
 import { build } from 'esbuild';
+
+import { size } from './size.ts';
 
 const root = join(import.meta.dirname, '..');
 const workspace = join(root, '../..');
@@ -23,9 +24,15 @@ const COMPILES = /WebAssembly\s*\.\s*(?:Module\b|compile|instantiate|validate)|\
 
 const [which, directory] = process.argv.slice(2);
 const dist = resolve(root, directory ?? (which === 'faulty' ? 'dist-faulty' : 'dist'));
-await glue(await readFile(component(which)));
-await bundle(dist);
-await report(dist);
+try {
+  await glue(await readFile(component(which)));
+  await bundle(dist);
+  const { bytes, gzip } = await size(dist);
+  console.log(`${relative(root, dist)}: ${bytes} bytes, ${gzip} gzip`);
+} catch (error) {
+  console.error(`error: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
 
 /** Answers where the component is, having built it if it is one of ours. */
 function component(which: string | undefined): string {
@@ -46,12 +53,19 @@ function component(which: string | undefined): string {
 }
 
 function cargo(...args: string[]): string {
-  return execFileSync('cargo', args, {
+  const { stdout, status, error } = spawnSync('cargo', args, {
     cwd: workspace,
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  if (error !== undefined) {
+    throw new Error(`cargo cannot be run (${error.message}); install Rust: https://rustup.rs`);
+  }
+  if (status !== 0) {
+    throw new Error(`\`cargo ${args.join(' ')}\` failed`);
+  }
+  return stdout;
 }
 
 /** Takes the component apart: the core modules verbatim, and JavaScript that lifts and lowers. */
@@ -64,10 +78,21 @@ async function glue(bytes: Uint8Array): Promise<void> {
     base64Cutoff: 0,
   });
   await rm(gen, { recursive: true, force: true });
-  for (const [name, content] of Object.entries(files)) {
+  for (const [name, content] of Object.entries({ ...files, 'modules.ts': modules(Object.keys(files)) })) {
     await mkdir(dirname(join(gen, name)), { recursive: true });
     await writeFile(join(gen, name), content);
   }
+}
+
+/** The core modules by their names, imported so that they are uploaded compiled. */
+function modules(files: string[]): string {
+  const names = files.filter(name => name.endsWith('.wasm'));
+  const imports = names.map((name, index) => `import m${index} from './${name}';\n`);
+  const entries = names.map((name, index) => `  '${name}': m${index},\n`);
+  return `${imports.join('')}
+export const modules: Readonly<Record<string, WebAssembly.Module>> = {
+${entries.join('')}};
+`;
 }
 
 async function bundle(directory: string): Promise<void> {
@@ -88,15 +113,4 @@ async function bundle(directory: string): Promise<void> {
   if (found) {
     throw new Error(`worker.js has \`${found[0]}\`; expected no compilation at run time`);
   }
-}
-
-/** What is uploaded, in bytes. */
-async function report(directory: string): Promise<void> {
-  let [bytes, gzip] = [0, 0];
-  for (const name of await readdir(directory)) {
-    const content = await readFile(join(directory, name));
-    bytes += content.length;
-    gzip += gzipSync(content, { level: 9 }).length;
-  }
-  console.log(`${relative(root, directory)}: ${bytes} bytes, ${gzip} gzip`);
 }

@@ -1,8 +1,8 @@
-// What is logged: one JSON object a request, and one whenever a backend is taken
-// out of the choice or admitted again.
+// What is logged, each as a line of JSON, which Workers Logs takes apart: requests,
+// what happens to backends, and what goes wrong here.
 
 import type { Backend, Event } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import type { Answer } from './exchange.js';
+import type { Account } from './exchange.js';
 import type { Incoming } from './incoming.js';
 
 /** Characters from which on a segment of a path is taken for a token. */
@@ -15,14 +15,14 @@ export function isLogged(variable: unknown): boolean {
 
 /** Logs a request. The duration is that to the head of the response. */
 export function logRequest(
-  { request: { method }, target }: Incoming,
-  { response, backend, attempts }: Answer,
+  { method, target }: Incoming,
+  { status, backend, attempts }: Account,
   milliseconds: number,
 ): void {
   tell({
     method,
     target: redacted(target),
-    status: response.status,
+    status,
     backend: backend ?? null,
     attempts,
     duration_ms: milliseconds,
@@ -36,7 +36,11 @@ export function logEvent({ tag, val }: Event, backends: readonly Backend[]): voi
   tell({ event: tag, backend: backends[index]?.name ?? null, until });
 }
 
-/** One line, which Workers Logs takes apart. */
+/** Logs a fault of the configuration or of ours: always, and as an error. */
+export function warn(message: string, members: object): void {
+  console.error(JSON.stringify({ message, ...members }));
+}
+
 function tell(members: object): void {
   console.log(JSON.stringify(members));
 }

@@ -1,7 +1,6 @@
 // A response body on its way to the client.
 
-import type { BodyEnd } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import { contentLength } from './fields.js';
+import type { BodyEnd, BodySize } from '../gen/interfaces/edgelb-balancer-exchange.js';
 import { pump } from './pump.js';
 import { Timer } from './timeouts.js';
 
@@ -10,7 +9,7 @@ import { Timer } from './timeouts.js';
  * one costs half as much CPU as all the rest of a request, and one this short
  * has mostly arrived with its head.
  */
-const UNWATCHED = 65_536;
+const UNWATCHED = 65_536n;
 
 /**
  * Bytes of a body that pass through our hands. Each chunk costs CPU time, of
@@ -20,17 +19,17 @@ const UNWATCHED = 65_536;
 const BY_HAND = 1_048_576;
 
 /** The body for the client. `ended` hears of an end before the end. */
-export function forwarded(
-  { body, headers }: Response,
+export function download(
+  body: ReadableStream<Uint8Array> | null,
+  size: BodySize,
   idleTimeout: number,
   ended: (end: BodyEnd) => void,
-): ReadableStream | null {
-  const length = contentLength(headers);
-  if (body === null || (length !== undefined && length <= UNWATCHED)) {
+): ReadableStream<Uint8Array> | null {
+  if (body === null || size.tag === 'none' || (size.tag === 'known' && size.val <= UNWATCHED)) {
     return body;
   }
   const { readable, writable } =
-    length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
+    size.tag === 'known' ? new FixedLengthStream(size.val) : new IdentityTransformStream();
   void relay(body, writable, idleTimeout).then(end => {
     if (end !== undefined) {
       ended(end);

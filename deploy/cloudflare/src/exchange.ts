@@ -1,99 +1,112 @@
 // An exchange: what the policy says, done.
 
 import type { Forward, Outcome, Reply } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import { forwarded } from './download.js';
-import { apply, bodySize, pack, unpack } from './fields.js';
+import { warn } from './access_log.js';
+import { download } from './download.js';
+import { apply, unpack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import type { Isolate } from './isolate.js';
-import { ClientGone, type Upstream } from './upstream.js';
+import type { Upload } from './upload.js';
+import { type Arrived, ClientGone, type Fault, type Upstream } from './upstream.js';
 
-/** A response, and how it came about. */
-export interface Answer {
-  readonly response: Response;
+/** How a response came about. */
+export interface Account {
+  readonly status: number;
   /** The name of the backend it is from; none for the balancer's own. */
   readonly backend?: string | undefined;
   readonly attempts: number;
 }
 
-/** Answers a request. */
+/** Answers a request; `told` hears how before the response leaves. */
 export async function answer(
   incoming: Incoming,
   isolate: Isolate,
   upstream: Upstream,
-): Promise<Answer> {
-  const { method } = incoming.request;
+  told: (account: Account) => void,
+): Promise<Response> {
   let attempts = 0;
-  let arrived: Response | undefined;
+  let arrived: Arrived | undefined;
   let backend: string | undefined;
+  let response: Response;
   try {
     let { exchange, turn } = isolate.begin(incoming.head());
     while (turn.tag === 'send') {
-      // The response of an attempt that is followed by another is let go.
-      arrived?.body?.cancel().catch(() => {});
-      arrived = undefined;
-      backend = upstream.backends[turn.val.backend]?.name;
+      letGo(arrived);
       attempts += 1;
-      let outcome: Outcome;
+      backend = upstream.backends[turn.val.backend]?.name;
+      let sent: Arrived | Fault;
       try {
-        const sent = await upstream.send(incoming, turn.val);
-        const { replayable } = incoming.upload;
-        if (sent instanceof Response) {
-          arrived = sent;
-          outcome = { tag: 'head', val: { head: responseHead(sent), replayable } };
-        } else {
-          outcome = { tag: 'failed', val: { ...sent, replayable } };
-        }
+        sent = await upstream.send(incoming, turn.val);
       } catch (error) {
         isolate.abandon(exchange);
         throw error;
       }
-      ({ exchange, turn } = isolate.settle(exchange, outcome));
+      arrived = 'head' in sent ? sent : undefined;
+      ({ exchange, turn } = isolate.settle(exchange, outcome(sent, incoming.upload)));
     }
     if (turn.tag === 'forward' && arrived !== undefined) {
-      const response = forward(arrived, turn.val, method, isolate, upstream);
-      return { response, backend, attempts };
+      response = forward(arrived, turn.val, incoming.method, isolate, upstream);
+    } else {
+      letGo(arrived);
+      backend = undefined;
+      response = turn.tag === 'reply' ? local(turn.val, incoming.method) : plain(502);
     }
-    return { response: turn.tag === 'reply' ? local(turn.val, method) : plain(502), attempts };
   } catch (error) {
+    letGo(arrived);
+    backend = undefined;
     if (error instanceof ClientGone) {
       // Nobody reads it; the status is for the log.
-      return { response: plain(499), attempts };
+      response = plain(499);
+    } else {
+      warn('the exchange failed', { error: String(error) });
+      response = plain(502);
     }
-    console.error({ message: 'the exchange failed', error: String(error) });
-    return { response: plain(502), attempts };
   }
+  told({ status: response.status, backend, attempts });
+  return response;
 }
 
-function responseHead({ status, body, headers }: Response) {
-  return { status, body: bodySize(body, headers), fields: pack(headers) };
+/** What became of an attempt, as the policy is told. */
+function outcome(sent: Arrived | Fault, { replayable }: Upload): Outcome {
+  return 'head' in sent
+    ? { tag: 'head', val: { head: sent.head, replayable } }
+    : { tag: 'failed', val: { ...sent, replayable } };
+}
+
+/** Gives up a response that is not passed on. */
+function letGo(arrived: Arrived | undefined): void {
+  arrived?.response.body?.cancel().catch(() => {});
 }
 
 /**
  * Statuses whose responses have no content, whatever their fields say:
  * https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1
  */
-const BODILESS = new Set([101, 204, 205, 304]);
+const BODILESS = new Set([204, 205, 304]);
 
 /** The backend's response as the client gets it. */
 function forward(
-  response: Response,
+  { response, head }: Arrived,
   { edits, tail }: Forward,
   method: string,
   isolate: Isolate,
   upstream: Upstream,
 ): Response {
-  const { status, statusText, webSocket } = response;
-  const headers = new Headers(response.headers);
-  apply(edits, headers);
-  if (webSocket !== null) {
+  const { status } = head;
+  const { statusText, headers } = response;
+  let forwarded: Response;
+  if (status === 101) {
     // The runtime joins both sides; from here on no byte passes through JavaScript.
-    return new Response(null, { status, headers, webSocket });
+    forwarded = new Response(null, { status, headers, webSocket: response.webSocket });
+  } else {
+    const body =
+      method === 'HEAD' || BODILESS.has(status)
+        ? null
+        : download(response.body, head.body, upstream.timeouts.idle, end => isolate.finish(tail, end));
+    forwarded = new Response(body, { status, statusText, headers, encodeBody: 'manual' });
   }
-  const body =
-    method === 'HEAD' || BODILESS.has(status)
-      ? null
-      : forwarded(response, upstream.timeouts.idle, end => isolate.finish(tail, end));
-  return new Response(body, { status, statusText, headers, encodeBody: 'manual' });
+  apply(edits, forwarded.headers);
+  return forwarded;
 }
 
 /** The balancer's own response. */

@@ -1,10 +1,7 @@
 // One instance of the policy for all requests of an isolate: replaced when it
 // traps, and told what was known.
 
-import core from '../gen/balancer.core.wasm';
-import core2 from '../gen/balancer.core2.wasm';
-import core3 from '../gen/balancer.core3.wasm';
-import { type ImportObject, instantiate, type Root } from '../gen/balancer.js';
+import { instantiate, type Root } from '../gen/balancer.js';
 import type {
   BodyEnd,
   EffectiveConfiguration,
@@ -16,15 +13,11 @@ import type {
   Tail,
   Turn,
 } from '../gen/interfaces/edgelb-balancer-exchange.js';
+import { modules } from '../gen/modules.js';
+import { warn } from './access_log.js';
 import { wasi } from './wasi.js';
 
 type Policy = Root['exchange'];
-
-const modules: Record<string, WebAssembly.Module> = {
-  'balancer.core.wasm': core,
-  'balancer.core2.wasm': core2,
-  'balancer.core3.wasm': core3,
-};
 
 /** An exchange under way: its id, and the instance that issued it. */
 export interface ExchangeRef {
@@ -41,6 +34,7 @@ const EMPTY: EffectiveConfiguration = {
   connectTimeout: 0n,
   firstByteTimeout: 0n,
   idleTimeout: 0n,
+  replayLimit: 0n,
   settings: [],
 };
 
@@ -85,8 +79,7 @@ export class Isolate {
 
   /** Opens an exchange. */
   begin(head: RequestHead): Step {
-    crypto.getRandomValues(this.#seed);
-    const seed = this.#seed[0] ?? 0n;
+    const [seed = 0n] = crypto.getRandomValues(this.#seed);
     return this.#twice(policy => this.#step(policy.begin(head, this.now(), seed)));
   }
 
@@ -132,14 +125,14 @@ export class Isolate {
       return call(this.#instance());
     } catch (error) {
       this.#policy = undefined;
-      console.error({ message: 'the policy trapped', error: String(error) });
+      warn('the policy trapped', { error: String(error) });
       throw error;
     }
   }
 
   #instance(): Policy {
     if (this.#policy === undefined) {
-      const imports = wasi(this.#environment) as unknown as ImportObject;
+      const imports = wasi(this.#environment);
       const { exchange } = instantiate(name => modules[name] as WebAssembly.Module, imports);
       this.#generation += 1;
       if (this.#ledger !== undefined) {

@@ -25,7 +25,8 @@ export function timeouts(configuration: EffectiveConfiguration): Timeouts {
 /** One timeout at a time, until it is done with. */
 export class Timer {
   readonly #expired: () => void;
-  #id: ReturnType<typeof setTimeout> | null = null;
+  /** None while it stands: to clear what is not there costs as much. */
+  #id: ReturnType<typeof setTimeout> | undefined;
   #done = false;
 
   constructor(expired: () => void) {
@@ -34,7 +35,7 @@ export class Timer {
 
   /** Starts anew. */
   start(milliseconds: number): void {
-    clearTimeout(this.#id);
+    this.stop();
     if (!this.#done) {
       this.#id = setTimeout(this.#expired, milliseconds);
     }
@@ -42,12 +43,15 @@ export class Timer {
 
   /** Stands until it is started again. */
   stop(): void {
-    clearTimeout(this.#id);
+    if (this.#id !== undefined) {
+      clearTimeout(this.#id);
+      this.#id = undefined;
+    }
   }
 
   /** Never starts again. */
   end(): void {
     this.#done = true;
-    clearTimeout(this.#id);
+    this.stop();
   }
 }

@@ -25,11 +25,11 @@ export class Upload {
   /** Counts readings: only the last one may go on. */
   #reading = 0;
 
-  constructor({ method, body, headers }: Request) {
+  constructor(request: Request, method: string, lines: string) {
     // The runtime sends none with these, nor has it a defined meaning:
     // https://www.rfc-editor.org/rfc/rfc9110#section-9.3.1
-    const dropped = method === 'GET' || method === 'HEAD';
-    this.size = dropped ? { tag: 'none' } : bodySize(body, headers);
+    const body = method === 'GET' || method === 'HEAD' ? null : request.body;
+    this.size = bodySize(body, lines);
     this.#body = this.size.tag === 'none' ? null : body;
   }
 

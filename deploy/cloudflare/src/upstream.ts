@@ -6,10 +6,17 @@ import type {
   Cause,
   Delivery,
   EffectiveConfiguration,
+  ResponseHead,
 } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import { apply } from './fields.js';
+import { apply, bodySize, lines, pack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import { type Timeouts, Timer, timeouts } from './timeouts.js';
+
+/** A response that nothing was done with yet. */
+export interface Arrived {
+  readonly response: Response;
+  readonly head: ResponseHead;
+}
 
 /** Why an attempt brought no response. */
 export interface Fault {
@@ -47,17 +54,20 @@ export class Upstream {
   }
 
   /** Performs an attempt. Throws `ClientGone` if nobody waits for its response any more. */
-  async send(incoming: Incoming, attempt: Attempt): Promise<Response | Fault> {
-    const { request, target, upload } = incoming;
+  async send(incoming: Incoming, attempt: Attempt): Promise<Arrived | Fault> {
+    const { method, target, upload } = incoming;
     const backend = this.backends[attempt.backend];
     // `OPTIONS *` has no URL: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4
     if (backend === undefined || target === '*') {
       return { cause: 'HTTP-request-denied', delivery: 'not-sent' };
     }
-    const headers = new Headers(request.headers);
+    const headers = new Headers(incoming.headers);
     apply(attempt.edits, headers);
-    if (upload.size.tag === 'none') {
+    if (upload.size.tag === 'none' && incoming.has('content-length')) {
       headers.delete('content-length');
+    }
+    if (incoming.left) {
+      throw new ClientGone();
     }
     const controller = new AbortController();
     let timedOut = false;
@@ -65,20 +75,20 @@ export class Upstream {
       timedOut = true;
       controller.abort();
     });
-    const gone = () => controller.abort();
-    request.signal.addEventListener('abort', gone);
+    incoming.attempt = controller;
     try {
       const response = await fetch(`${backend.scheme}://${backend.authority}${target}`, {
-        method: request.method,
+        method,
         headers,
         body: upload.read(Number(attempt.keep), timer, this.timeouts),
         redirect: 'manual',
         encodeResponseBody: 'manual',
         signal: controller.signal,
       });
-      return edgeFault(response) ?? response;
+      const arrived = taken(response);
+      return edgeFault(arrived) ?? arrived;
     } catch (error) {
-      if (upload.broken || request.signal.aborted) {
+      if (upload.broken || incoming.left) {
         throw new ClientGone();
       }
       return timedOut
@@ -86,9 +96,15 @@ export class Upstream {
         : fetchFault(error);
     } finally {
       timer.end();
-      request.signal.removeEventListener('abort', gone);
+      incoming.attempt = undefined;
     }
   }
+}
+
+function taken(response: Response): Arrived {
+  const { status, body, headers } = response;
+  const text = lines(headers);
+  return { response, head: { status, body: bodySize(body, text), fields: pack(text) } };
 }
 
 /**
@@ -104,8 +120,8 @@ function fetchFault(error: unknown): Fault {
   };
 }
 
-function edgeFault(response: Response): Fault | undefined {
-  const fault = EDGE_FAULTS.get(response.status);
+function edgeFault({ response, head }: Arrived): Fault | undefined {
+  const fault = EDGE_FAULTS.get(head.status);
   if (fault === undefined || response.headers.get('server') !== 'cloudflare') {
     return undefined;
   }

@@ -1,6 +1,6 @@
 // edgelb on Cloudflare Workers: the entry.
 
-import { isLogged, logEvent, logRequest } from './access_log.js';
+import { isLogged, logEvent, logRequest, warn } from './access_log.js';
 import { answer } from './exchange.js';
 import { Incoming } from './incoming.js';
 import { Isolate } from './isolate.js';
@@ -18,22 +18,25 @@ let edge: Edge | undefined;
 export default {
   fetch(request, env, context): Promise<Response> {
     edge ??= start(env);
-    const answered = handle(request, edge);
-    // So that the exchange is abandoned in order should the client go away: else
-    // the runtime stops a request at the point where it waits.
-    context.waitUntil(answered);
+    const incoming = new Incoming(request);
+    const answered = handle(incoming, edge);
+    request.signal.addEventListener('abort', () => {
+      // Else the runtime stops a request at the point where it waits; this one is
+      // to go on, and abandon its exchange in order.
+      context.waitUntil(answered);
+      incoming.leave();
+    });
     return answered;
   },
 } satisfies ExportedHandler<Record<string, unknown>>;
 
-async function handle(request: Request, { isolate, upstream, logged }: Edge): Promise<Response> {
+function handle(incoming: Incoming, { isolate, upstream, logged }: Edge): Promise<Response> {
   const begun = Date.now();
-  const incoming = new Incoming(request);
-  const answered = await answer(incoming, isolate, upstream);
-  if (logged) {
-    logRequest(incoming, answered, Date.now() - begun);
-  }
-  return answered.response;
+  return answer(incoming, isolate, upstream, account => {
+    if (logged) {
+      logRequest(incoming, account, Date.now() - begun);
+    }
+  });
 }
 
 /** Starts the policy; its environment are the variables and secrets among the bindings. */
@@ -50,7 +53,7 @@ function start(env: Record<string, unknown>): Edge {
   const { configuration, errors } = isolate.configuration();
   if (errors.length > 0) {
     // Told here and nowhere else: whom the policy answers 500 need not know.
-    console.error({ message: 'the configuration is faulty', errors });
+    warn('the configuration is faulty', { errors });
   }
   const upstream = new Upstream(configuration);
   return { isolate, upstream, logged };

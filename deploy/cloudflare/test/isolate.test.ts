@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { backend, steady } from './support/backend.ts';
 import { get } from './support/client.ts';
 import { alive } from './support/inspector.ts';
-import { freePort, logged, start, type Worker } from './support/workerd.ts';
+import { logged, start, type Worker } from './support/workerd.ts';
 
 const FAULTY = join(import.meta.dirname, '../dist-faulty');
 const CLIENT = { CLIENT_IP_HEADER: 'cf-connecting-ip' };
@@ -19,7 +19,7 @@ for (const [target, status] of [['/trap-begin', 502], ['/trap-settle', 200]] as 
     await using gone = await steady('gone');
     await gone.stop();
     const variables = { BACKEND_SLOW: slow.url, BACKEND_GONE: gone.url, ...CLIENT };
-    await using worker = await start(variables, FAULTY);
+    await using worker = await start(variables, { bundle: FAULTY });
 
     // Enough clients that some are sent to each backend: one of them is ejected.
     const clients = Array.from({ length: 20 }, (_, it) => ({ 'cf-connecting-ip': `192.0.2.${it}` }));
@@ -83,13 +83,12 @@ test('20,000 requests leave nothing behind', async () => {
   await using a = await backend(response => response.setHeader('set-cookie', 'a=1').end('a'));
   await using b = await steady('b');
   const variables = { BACKEND_A: a.url, BACKEND_B: b.url, EDGELB_LOG: 'off', ...CLIENT };
-  const inspector = `127.0.0.1:${await freePort()}`;
-  await using worker = await start(variables, undefined, `--inspector-addr=${inspector}`);
+  await using worker = await start(variables, { inspector: true });
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
   await many(worker, agent, 5_000);
-  const before = await alive(worker, inspector);
+  const before = await alive(worker);
   await many(worker, agent, 20_000);
-  const grown = (await alive(worker, inspector)) - before;
+  const grown = (await alive(worker)) - before;
   agent.destroy();
   assert.ok(grown < 256 << 10, `grew by ${grown} bytes`);
 });

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme as UriScheme};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
@@ -197,7 +198,7 @@ impl Exchange<'_> {
                     let Some((mut parts, body)) = arrived else {
                         return refusal::trapped();
                     };
-                    heads::apply(&forward.edits, &mut parts.headers);
+                    heads::apply(&forward.edits.into(), &mut parts.headers);
                     let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
                         body
                     } else {
@@ -259,25 +260,30 @@ impl Exchange<'_> {
 
     /// Performs one attempt; once more on a fresh connection if the one from
     /// the pool was closed under a request that may go again.
-    async fn perform(&mut self, attempt: Attempt) -> Result<Response<Body>, SendError> {
+    async fn perform(&mut self, mut attempt: Attempt) -> Result<Response<Body>, SendError> {
         self.progress.attempt(Some(attempt.backend));
         if let Some(client) = attempt.client.as_ref().and_then(|it| it.parse().ok()) {
             self.progress.identify(client);
         }
-        let first = self.send(&attempt).await;
+        let edits = Bytes::from(std::mem::take(&mut attempt.edits));
+        let first = self.send(&attempt, &edits).await;
         match first {
             Err(error)
                 if error.fault == Fault::StaleConnection
                     && self.method.is_idempotent()
                     && self.body.is_replayable() =>
             {
-                self.send(&attempt).await
+                self.send(&attempt, &edits).await
             }
             other => other,
         }
     }
 
-    async fn send(&mut self, attempt: &Attempt) -> Result<Response<Body>, SendError> {
+    async fn send(
+        &mut self,
+        attempt: &Attempt,
+        edits: &Bytes,
+    ) -> Result<Response<Body>, SendError> {
         let driver = &self.driver;
         let impossible = SendError::not_sent(Cause::ConfigurationError);
         let target = driver
@@ -295,7 +301,7 @@ impl Exchange<'_> {
             .headers
             .take()
             .unwrap_or_else(|| heads::unpack(&self.fields));
-        heads::apply(&attempt.edits, &mut headers);
+        heads::apply(edits, &mut headers);
 
         let mut request = Request::new(self.body.reading(attempt.keep));
         *request.method_mut() = self.method.clone();

@@ -4,11 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::Store;
 
-use super::bindings::{
-    BodyEnd, EffectiveConfiguration, Effects, Guest, Outcome, RequestHead, Tail, Turn,
-};
+use super::bindings::{BodyEnd, Effects, Guest, Outcome, RequestHead, Tail, Turn};
 use super::board::{Board, Held};
-use super::instance::{Blueprint, Host, Instance};
+use super::instance::{Blueprint, CPU_BUDGET, Host, Instance};
 use crate::event::{Event, EventSink};
 
 /// An exchange under way: its id, and the instance that issued it.
@@ -47,16 +45,6 @@ impl Isolate {
             events,
             slot: Mutex::default(),
         }
-    }
-
-    /// The effective configuration, or all its errors.
-    pub(crate) fn configuration(
-        &self,
-    ) -> wasmtime::Result<Result<EffectiveConfiguration, Vec<String>>> {
-        // Of no call that comes first can a trial be due.
-        self.call(0, |_, guest, store| {
-            Ok((guest.call_configuration(store)?, Effects::NONE))
-        })
     }
 
     /// Opens an exchange.
@@ -141,7 +129,7 @@ impl Isolate {
             None => {
                 slot.generation += 1;
                 slot.merged = 0;
-                self.blueprint.instantiate()?
+                self.blueprint.instantiate(CPU_BUDGET)?
             }
         };
         if slot.merged != self.board.version() {
@@ -179,12 +167,4 @@ impl ExchangeRef {
             FORGOTTEN
         }
     }
-}
-
-impl Effects {
-    const NONE: Self = Self {
-        changed: false,
-        next_trial: None,
-        events: Vec::new(),
-    };
 }

@@ -125,7 +125,11 @@ impl Attempt {
         let response = self.send(request).await.map_err(|error| self.code(error))?;
 
         let (mut parts, body) = response.into_parts();
-        headers::retain(&mut parts.headers, |name| !super::fields::is_hidden(name));
+        headers::retain(
+            &mut parts.headers,
+            |name| !super::fields::is_hidden(name),
+            0,
+        );
         let body = if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             body.map_err(body::code).boxed_unsync()
         } else if !upgrade {

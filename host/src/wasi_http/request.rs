@@ -42,7 +42,8 @@ impl Head {
             None => host(&parts.headers)?,
         };
         let mut fields = parts.headers;
-        headers::retain(&mut fields, |name| !is_hidden(name) && *name != PEER_FIELD);
+        let shown = |name: &_| !is_hidden(name) && *name != PEER_FIELD;
+        headers::retain(&mut fields, shown, 1);
         if let Some(peer) = peer.and_then(|peer| HeaderValue::try_from(peer.to_string()).ok()) {
             fields.insert(PEER_FIELD, peer);
         }

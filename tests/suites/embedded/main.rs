@@ -12,6 +12,7 @@ mod forwarding;
 mod handlers;
 mod health;
 mod isolates;
+mod parity;
 mod purity;
 mod retry;
 mod session;

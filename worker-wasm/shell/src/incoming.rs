@@ -35,9 +35,18 @@ enum Body {
         content: Vec<u8>,
         trailers: Option<FieldList>,
     },
+    /// Its first bytes are read.
+    Begun {
+        start: Vec<u8>,
+        rest: StreamReader<u8>,
+        trailers: TrailersFuture,
+    },
     /// Handed to an attempt.
     Gone,
 }
+
+/// Bytes read of a body at once.
+const PIECE: usize = 16 << 10;
 
 impl Incoming {
     /// Reads the head. The peer is the last value of `peer_field`, which is
@@ -93,34 +102,53 @@ impl Incoming {
     /// Whether another attempt could send the body from its first byte.
     pub(crate) fn is_replayable(&self) -> bool {
         match self.body {
-            Body::Unread(_) | Body::Kept { .. } => true,
+            Body::Unread(_) | Body::Kept { .. } | Body::Begun { .. } => true,
             Body::Gone => matches!(self.size, exchange::BodySize::None),
         }
     }
 
     /// Reads the body into memory if nobody has read of it and it is known to
-    /// have no more than `limit` bytes.
+    /// have no more than `limit` bytes, or is likely to have none.
     ///
     /// # Errors
     /// If it does not arrive whole.
     pub(crate) async fn keep_body(&mut self, limit: u64) -> Result<(), ErrorCode> {
-        let exchange::BodySize::Known(length) = self.size else {
-            return Ok(());
+        let may_be_kept = match self.size {
+            exchange::BodySize::None => false,
+            exchange::BodySize::Known(length) => length <= limit,
+            exchange::BodySize::Unknown => is_mostly_empty(&self.method),
         };
-        if length > limit {
+        if !may_be_kept {
             return Ok(());
         }
         match std::mem::replace(&mut self.body, Body::Gone) {
-            Body::Unread(request) => {
-                let (content, trailers) = Request::consume_body(request, accepted());
-                self.body = Body::Kept {
-                    content: read(content, length).await,
-                    trailers: trailers.await?.map(|trailers| trailers.copy_all()),
-                };
-            }
-            body @ (Body::Kept { .. } | Body::Gone) => self.body = body,
+            Body::Unread(request) => self.body = self.read(request).await?,
+            body @ (Body::Kept { .. } | Body::Begun { .. } | Body::Gone) => self.body = body,
         }
         Ok(())
+    }
+
+    /// Reads a body of known length; of any other no more than shows whether it
+    /// has any.
+    async fn read(&mut self, request: Request) -> Result<Body, ErrorCode> {
+        let (mut rest, trailers) = Request::consume_body(request, accepted());
+        let content = match self.size {
+            exchange::BodySize::Known(length) => read(rest, length).await,
+            exchange::BodySize::None | exchange::BodySize::Unknown => {
+                let start = piece(&mut rest).await;
+                if !start.is_empty() {
+                    return Ok(Body::Begun {
+                        start,
+                        rest,
+                        trailers,
+                    });
+                }
+                self.size = exchange::BodySize::None;
+                start
+            }
+        };
+        let trailers = trailers.await?.map(|trailers| trailers.copy_all());
+        Ok(Body::Kept { content, trailers })
     }
 
     /// The body for an attempt: kept, or handed through and gone thereafter.
@@ -131,10 +159,16 @@ impl Incoming {
                 (Some(content), trailers)
             }
             Body::Kept { content, trailers } => {
-                let copy = (stream(content.clone()), following(trailers.as_ref()));
+                let copy = (!content.is_empty()).then(|| stream(content.clone()));
+                let following = following(trailers.as_ref());
                 self.body = Body::Kept { content, trailers };
-                (Some(copy.0), copy.1)
+                (copy, following)
             }
+            Body::Begun {
+                start,
+                rest,
+                trailers,
+            } => (Some(continued(start, rest)), trailers),
             Body::Gone => (None, following(None)),
         }
     }
@@ -146,6 +180,18 @@ pub(crate) fn stream(content: Vec<u8>) -> StreamReader<u8> {
     spawn_local(async move {
         // What is left when the reader goes away is of no use to anybody.
         let _ = writer.write_all(content).await;
+    });
+    reader
+}
+
+/// A stream of these bytes and what follows them.
+fn continued(start: Vec<u8>, mut rest: StreamReader<u8>) -> StreamReader<u8> {
+    let (mut writer, reader) = wit_stream::new();
+    spawn_local(async move {
+        let mut content = start;
+        while !content.is_empty() && writer.write_all(content).await.is_empty() {
+            content = piece(&mut rest).await;
+        }
     });
     reader
 }
@@ -179,6 +225,21 @@ async fn read(mut body: StreamReader<u8>, length: u64) -> Vec<u8> {
     }
 }
 
+/// The next bytes of a body; none at its end.
+async fn piece(body: &mut StreamReader<u8>) -> Vec<u8> {
+    let mut content = Vec::with_capacity(PIECE);
+    loop {
+        let (result, read) = body.read(content).await;
+        content = read;
+        match result {
+            StreamResult::Complete(_) if content.is_empty() => {}
+            StreamResult::Complete(_) | StreamResult::Dropped | StreamResult::Cancelled => {
+                return content;
+            }
+        }
+    }
+}
+
 /// What is known of the body
 /// (<https://www.rfc-editor.org/rfc/rfc9112#section-6.3>). Without a length and
 /// with `transfer-encoding` hidden it cannot be known; but content of a GET or
@@ -195,6 +256,14 @@ fn body_size(method: &Method, fields: &FieldList) -> exchange::BodySize {
         None if matches!(method, Method::Get | Method::Head) => exchange::BodySize::None,
         None => exchange::BodySize::Unknown,
     }
+}
+
+/// Whether requests with this method, though they may have content, have none as
+/// a rule (<https://www.rfc-editor.org/rfc/rfc9110#section-9.3.5> and
+/// <https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7>). Whoever sends one of
+/// these waits for the response and not in the midst of the content.
+const fn is_mostly_empty(method: &Method) -> bool {
+    matches!(method, Method::Delete | Method::Options)
 }
 
 /// The length that `content-length` tells.

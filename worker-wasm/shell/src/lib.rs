@@ -8,8 +8,9 @@
 //!
 //! Bodies and trailers are handed from one side to the other and never copied
 //! through this component's memory, save request bodies of a known length
-//! within `REPLAY_LIMIT`: they are read first, for another attempt may need
-//! them. Fields are always new lists: runtimes hide different ones,
+//! within `REPLAY_LIMIT`, which are read first, for another attempt may need
+//! them, and those of DELETE and OPTIONS, which are looked into, for they mostly
+//! turn out to be none. Fields are always new lists: runtimes hide different ones,
 //! and a clone would carry what was never shown.
 //!
 //! # What it reads from the environment

@@ -9,8 +9,8 @@ import { get } from './client.ts';
 import type { Worker } from './workerd.ts';
 
 /** Bytes that are alive after a garbage collection, in and around the heap. */
-export async function alive(worker: Worker, inspector: string): Promise<number> {
-  const targets = await (await fetch(`http://${inspector}/json`)).json();
+export async function alive(worker: Worker): Promise<number> {
+  const targets = await (await fetch(`http://127.0.0.1:${worker.inspectorPort}/json`)).json();
   const socket = new WebSocket((targets as [{ webSocketDebuggerUrl: string }])[0].webSocketDebuggerUrl);
   await once(socket, 'open');
   const answers = new Map<number, (result: Record<string, number>) => void>();
