@@ -15,8 +15,9 @@ use crate::clock::{Clock, TokioClock};
 use crate::error::{ComponentError, EdgeError};
 use crate::event::{Event, EventSink};
 use crate::exchange::bindings::{EffectiveConfiguration, Scheme};
-use crate::exchange::{Answer, Blueprint, Board, Client, Driver, Isolate};
+use crate::exchange::{Blueprint, Board, Client, Driver, Isolate};
 use crate::patience::Patient;
+use crate::progress::Progress;
 use crate::upstream::{Client as HttpClient, Closures, IntoAnswer, Timeouts, Trust, Upstream};
 use crate::wasi_http::{self, Service};
 
@@ -125,14 +126,19 @@ impl Edge {
             peer,
             ..Client::default()
         };
-        self.answer(request, client).await.response
+        self.answer(request, client, &Progress::default()).await
     }
 
-    pub(crate) async fn answer(&self, request: Request<Body>, client: Client) -> Answer {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        client: Client,
+        progress: &Progress,
+    ) -> Response<Body> {
         let request = request.map(|body| Patient::over(body, self.timeouts().idle));
         match &self.isolate {
-            Running::Exchange(driver) => driver.fetch(request, client).await,
-            Running::WasiHttp(service) => service.fetch(request, client).await,
+            Running::Exchange(driver) => driver.fetch(request, client, progress).await,
+            Running::WasiHttp(service) => service.fetch(request, client, progress).await,
         }
     }
 
@@ -175,17 +181,14 @@ impl Edge {
             Compiled::WasiHttp {
                 blueprint,
                 configuration,
-            } => {
-                let timeouts = configuration.as_ref().map(Timeouts::of).unwrap_or_default();
-                Running::WasiHttp(Service::start(
-                    Arc::clone(blueprint),
-                    upstream,
-                    timeouts,
-                    clock,
-                    seed,
-                    events,
-                ))
-            }
+            } => Running::WasiHttp(Service::start(
+                Arc::clone(blueprint),
+                upstream,
+                configuration.as_ref(),
+                clock,
+                seed,
+                events,
+            )),
         };
         Ok(Self { shared, isolate })
     }

@@ -53,6 +53,7 @@ mod exchange;
 mod headers;
 mod metering;
 mod patience;
+mod progress;
 mod refusal;
 mod serve;
 mod ticker;

@@ -9,9 +9,9 @@ use crate::client::{self, Peer};
 use crate::exchange::{Exchange, Tried};
 use crate::forwarding::{Additions, Route, request_edits, response_edits};
 use crate::head::{RequestHead, Scheme};
-use crate::ledger::{Departure, Health, Ledger};
+use crate::ledger::{Charge, Departure, Health, Ledger};
 use crate::lists::is_token;
-use crate::outcome::{Class, classify, is_idempotent};
+use crate::outcome::{Class, Reason, classify, is_idempotent};
 use crate::policy::{Policy, PolicyError};
 use crate::rendezvous::{Affinity, backend_id, draw};
 use crate::session::Sessions;
@@ -117,7 +117,11 @@ impl Balancer {
                     began: tail.began,
                     trial: false,
                 };
-                ledger.fail(tail.backend, departure, now, None, &self.core.policy);
+                let charge = Charge {
+                    reason: Reason::BodyBroken,
+                    retry_after: None,
+                };
+                ledger.fail(tail.backend, departure, now, charge, &self.core.policy);
             }
             BodyEnd::Abandoned => {}
         }
@@ -172,6 +176,8 @@ impl Balancer {
             body: head.body,
             idempotent: is_idempotent(head.method) || survey.idempotency_key,
             tunnel: survey.upgrade.is_asked(),
+            client: (route.client)
+                .filter(|client| (route.peer.address).is_some_and(|peer| peer != *client)),
             tried: Tried::default(),
             reached: false,
         }

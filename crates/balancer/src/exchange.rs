@@ -1,5 +1,6 @@
 //! An exchange between its attempts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use crate::balancer::Core;
 use crate::edits::Edits;
 use crate::forwarding::{Additions, response_edits};
 use crate::head::{BodySize, ResponseHead, Scheme};
-use crate::ledger::{Departure, Ledger};
-use crate::outcome::{Blame, Class, Judgement, classify, judge};
+use crate::ledger::{Charge, Departure, Ledger};
+use crate::outcome::{Blame, Class, Judgement, Reason, classify, judge};
 use crate::rendezvous::Affinity;
 use crate::reply;
 use crate::session::Session;
@@ -29,6 +30,8 @@ pub(crate) struct Exchange {
     /// Whether it may be delivered twice.
     pub(crate) idempotent: bool,
     pub(crate) tunnel: bool,
+    /// The client, where it is not the peer.
+    pub(crate) client: Option<IpAddr>,
     pub(crate) tried: Tried,
     /// Whether any attempt can have reached a backend.
     pub(crate) reached: bool,
@@ -60,6 +63,7 @@ impl Exchange {
             edits,
             keep,
             tunnel: self.tunnel,
+            client: self.client,
         };
         let then = InFlight {
             exchange: self,
@@ -157,8 +161,15 @@ impl InFlight {
             } => {
                 match blame {
                     Blame::Backend { retry_after } => {
+                        let charge = Charge {
+                            reason: match response {
+                                Ok(head) => Reason::Status(head.status),
+                                Err(cause) => Reason::Failed(cause),
+                            },
+                            retry_after,
+                        };
                         let policy = &exchange.core.policy;
-                        ledger.fail(backend, departure, now, retry_after, policy);
+                        ledger.fail(backend, departure, now, charge, policy);
                     }
                     Blame::Nobody => ledger.release(backend, departure, now),
                 }

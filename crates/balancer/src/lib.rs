@@ -84,6 +84,7 @@ pub use exchange::InFlight;
 pub use fields::{FieldLines, Fields};
 pub use head::{BodySize, RequestHead, ResponseHead, Scheme};
 pub use ledger::{Event, Ledger};
+pub use outcome::Reason;
 pub use policy::{AffinityKey, Backend, Origin, Policy, PolicyError, Weight};
 pub use step::{
     Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Outcome, Step, Tail,

@@ -112,7 +112,7 @@ fn reply(status: u16, content_type: &str, body: String) -> LocalReply {
 
 /// How an attempt came to nothing.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     /// Nothing came in time.
     Timeout,
     /// Something went wrong on the way or there.
@@ -123,7 +123,7 @@ enum Kind {
 
 /// The registered name of a cause, and its kind
 /// (<https://www.rfc-editor.org/rfc/rfc9209#section-2.3>).
-const fn error_type(cause: Cause) -> (&'static str, Kind) {
+pub(crate) const fn error_type(cause: Cause) -> (&'static str, Kind) {
     use Kind::{Failure, Prohibition, Timeout};
     match cause {
         Cause::DnsTimeout => ("dns_timeout", Timeout),

@@ -20,6 +20,7 @@ use super::tail::TailBody;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::error::EdgeError;
+use crate::progress::Progress;
 use crate::refusal;
 use crate::upstream::{Fault, SendError, Timeouts, Upstream};
 
@@ -34,16 +35,6 @@ pub(crate) struct Client {
 
 /// Sends an interim response (RFC 9110 section 15.2) on its way.
 pub(crate) type InterimSink = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
-
-/// A response, and how it came about.
-pub(crate) struct Answer {
-    /// The response.
-    pub(crate) response: Response<Body>,
-    /// Index of the backend it is from; none for the balancer's own.
-    pub(crate) backend: Option<usize>,
-    /// How many attempts were made.
-    pub(crate) attempts: u32,
-}
 
 /// A backend, ready to be put into a URI.
 struct Target {
@@ -100,7 +91,12 @@ impl Driver {
     }
 
     /// Answers a request.
-    pub(crate) async fn fetch(self: &Arc<Self>, request: Request<Body>, client: Client) -> Answer {
+    pub(crate) async fn fetch(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        client: Client,
+        progress: &Progress,
+    ) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let size = heads::size(&body);
         let body = Replay::new(body);
@@ -127,7 +123,7 @@ impl Driver {
             fields,
             body,
             client,
-            attempts: 0,
+            progress,
             driver: Arc::clone(self),
         };
         exchange.run(begun).await
@@ -157,7 +153,7 @@ fn twice<T>(mut call: impl FnMut() -> wasmtime::Result<T>) -> wasmtime::Result<T
 }
 
 /// One exchange, from the first turn to the answer.
-struct Exchange {
+struct Exchange<'a> {
     driver: Arc<Driver>,
     method: Method,
     target: Option<PathAndQuery>,
@@ -167,7 +163,7 @@ struct Exchange {
     fields: Vec<u8>,
     body: Replay,
     client: Client,
-    attempts: u32,
+    progress: &'a Progress,
 }
 
 /// An attempt under way. Dropped (the client went away), it is abandoned.
@@ -185,25 +181,22 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Exchange {
-    async fn run(&mut self, begun: wasmtime::Result<(ExchangeRef, Turn)>) -> Answer {
+impl Exchange<'_> {
+    async fn run(&mut self, begun: wasmtime::Result<(ExchangeRef, Turn)>) -> Response<Body> {
         let driver = Arc::clone(&self.driver);
         let mut step = begun;
-        let mut arrived: Option<(usize, response::Parts, Body)> = None;
+        let mut arrived: Option<(response::Parts, Body)> = None;
         loop {
             let (exchange, turn) = match step {
                 Ok(step) => step,
-                Err(_) => return self.answer(None, refusal::trapped()),
+                Err(_) => return refusal::trapped(),
             };
             let attempt = match turn {
                 Turn::Send(attempt) => attempt,
-                Turn::Reply(reply) => {
-                    let response = local(reply, &self.method);
-                    return self.answer(None, response);
-                }
+                Turn::Reply(reply) => return local(reply, &self.method),
                 Turn::Forward(forward) => {
-                    let Some((backend, mut parts, body)) = arrived else {
-                        return self.answer(None, refusal::trapped());
+                    let Some((mut parts, body)) = arrived else {
+                        return refusal::trapped();
                     };
                     heads::apply(&forward.edits.into(), &mut parts.headers);
                     let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -211,7 +204,7 @@ impl Exchange {
                     } else {
                         TailBody::watch(body, &driver, forward.tail)
                     };
-                    return self.answer(Some(backend), Response::from_parts(parts, body));
+                    return Response::from_parts(parts, body);
                 }
             };
             // The response of an attempt that is followed by another is let go.
@@ -220,7 +213,6 @@ impl Exchange {
                 driver: &driver,
                 exchange: Some(exchange),
             };
-            let backend = attempt.backend as usize;
             let sent = self.perform(attempt).await;
             let replayable = self.body.is_replayable();
             match sent {
@@ -239,7 +231,7 @@ impl Exchange {
                         let outcome = Outcome::Head(Arrival { head, replayable });
                         driver.isolate.settle(exchange, outcome, driver.clock.now())
                     });
-                    arrived = Some((backend, parts, body));
+                    arrived = Some((parts, body));
                 }
                 Err(error) if error.fault == Fault::Client => {
                     // Dropping the attempt abandons it.
@@ -248,7 +240,7 @@ impl Exchange {
                     } else {
                         StatusCode::BAD_REQUEST
                     };
-                    return self.answer(None, refusal::client(status));
+                    return refusal::client(status);
                 }
                 Err(error) => {
                     under_way.exchange = None;
@@ -269,7 +261,10 @@ impl Exchange {
     /// Performs one attempt; once more on a fresh connection if the one from
     /// the pool was closed under a request that may go again.
     async fn perform(&mut self, mut attempt: Attempt) -> Result<Response<Body>, SendError> {
-        self.attempts += 1;
+        self.progress.attempt(Some(attempt.backend));
+        if let Some(client) = attempt.client.as_ref().and_then(|it| it.parse().ok()) {
+            self.progress.identify(client);
+        }
         let edits = Bytes::from(std::mem::take(&mut attempt.edits));
         let first = self.send(&attempt, &edits).await;
         match first {
@@ -328,14 +323,6 @@ impl Exchange {
             });
         }
         Ok(response)
-    }
-
-    fn answer(&self, backend: Option<usize>, response: Response<Body>) -> Answer {
-        Answer {
-            response,
-            backend,
-            attempts: self.attempts,
-        }
     }
 }
 

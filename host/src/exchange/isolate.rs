@@ -105,7 +105,7 @@ impl Isolate {
         match called {
             Ok((value, effects)) => {
                 for event in effects.events {
-                    (self.events)(&event.into());
+                    (self.events)(&Event::told(event, now));
                 }
                 Ok(value)
             }

@@ -12,7 +12,7 @@ mod replay;
 mod tail;
 
 pub(crate) use board::Board;
-pub(crate) use drive::{Answer, Client, Driver, InterimSink};
+pub(crate) use drive::{Client, Driver, InterimSink};
 pub(crate) use instance::Blueprint;
 pub(crate) use isolate::Isolate;
 

@@ -1,7 +1,7 @@
 //! One client connection.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use super::access_log::{AccessLog, Line};
+use super::access_log::AccessLog;
 use super::client_io::ClientIo;
 use super::interim::Interim;
+use super::line::Line;
 use super::tunnel;
 use crate::body::Body;
 use crate::edge::Edge;
 use crate::exchange::{self, InterimSink};
+use crate::progress::Progress;
 use crate::refusal;
 
 /// How long a client may take to send a head, and how long its connection may
@@ -32,17 +34,18 @@ pub(super) struct Context {
     pub(super) edge: Arc<Edge>,
     pub(super) access_log: Option<AccessLog>,
     pub(super) stopped: watch::Receiver<bool>,
-    /// Held by whatever shutdown waits for.
-    pub(super) busy: mpsc::Sender<()>,
 }
 
 /// Who is at the other end.
 #[derive(Clone)]
 pub(super) struct Client {
-    pub(super) peer: SocketAddr,
-    /// Its place among those that there may be at a time.
-    pub(super) place: Arc<Option<OwnedSemaphorePermit>>,
+    pub(super) peer: IpAddr,
+    pub(super) place: Arc<Place>,
 }
+
+/// What a connection and its tunnel hold as long as either lasts: its place among
+/// those that there may be at a time, and what shutdown waits for.
+pub(super) type Place = (Option<OwnedSemaphorePermit>, mpsc::Sender<()>);
 
 /// Serves a connection until it closes.
 pub(super) async fn serve(stream: TcpStream, client: Client, context: Arc<Context>) {
@@ -79,14 +82,11 @@ async fn respond(
     sink: InterimSink,
     context: &Arc<Context>,
 ) -> Response<Body> {
-    let line = context
-        .access_log
-        .as_ref()
-        .map(|log| Line::begin(log, &request, client.peer));
+    let line = Line::begin(context, &request, client.peer);
     if lacks_host(&request) {
         let response = refusal::client(StatusCode::BAD_REQUEST);
         return match line {
-            Some(line) => line.finish(response, None, 0, context),
+            Some(line) => line.finish(response),
             None => response,
         };
     }
@@ -95,28 +95,32 @@ async fn respond(
         .contains_key(http::header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
     let from = exchange::Client {
-        peer: Some(client.peer.ip()),
+        peer: Some(client.peer),
         // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
         interim: (request.version() >= Version::HTTP_11).then_some(sink),
     };
-    let answer = context.edge.answer(request.map(Body::from), from).await;
-    let backend = answer.backend;
-    let attempts = answer.attempts;
-    let mut response = answer.response;
+    let request = request.map(Body::from);
+    let untold = Progress::default();
+    let progress = line.as_ref().map_or(&untold, Line::progress);
+    let mut response = context.edge.answer(request, from, progress).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let (parts, body) = response.into_parts();
+        response = Response::from_parts(parts, Body::empty());
         if let (Ok(backend), Some(upgrade)) = (body.into_tunnel(), upgrade) {
             let idle = context.edge.timeouts().idle;
-            let held = (context.busy.clone(), client.place);
-            tokio::spawn(async move {
-                tunnel::join(upgrade, backend, idle).await;
-                drop(held);
+            let line = line.map(|mut line| {
+                line.answered(StatusCode::SWITCHING_PROTOCOLS);
+                line
             });
+            tokio::spawn(async move {
+                tunnel::join(upgrade, backend, idle, line).await;
+                drop(client.place);
+            });
+            return response;
         }
-        response = Response::from_parts(parts, Body::empty());
     }
     match line {
-        Some(line) => line.finish(response, backend, attempts, context),
+        Some(line) => line.finish(response),
         None => response,
     }
 }

@@ -5,6 +5,7 @@ mod client_io;
 mod connection;
 mod interim;
 mod limits;
+mod line;
 mod redact;
 mod tunnel;
 
@@ -90,7 +91,9 @@ impl Server {
     }
 
     /// Serves until `shutdown` is ready, then lets requests under way end.
-    /// Blocks; `shutdown` is polled on a tokio runtime of this thread.
+    /// Blocks; `shutdown` is polled on a tokio runtime of this thread. Answers how
+    /// many requests and tunnels were cut off because [`ServeOptions::drain`] was
+    /// over.
     ///
     /// # Errors
     /// A thread or its event loop does not start, or the component does not.
@@ -99,14 +102,21 @@ impl Server {
         edge: Edge,
         options: &ServeOptions,
         shutdown: impl Future<Output = ()>,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         let (stop, stopped) = watch::channel(false);
         let places = options.max_connections.get().min(Semaphore::MAX_PERMITS);
         let places = Arc::new(Semaphore::new(places));
         let failed = Arc::new(Notify::new());
         let mut edge = Some(edge);
         let mut workers = Vec::new();
-        for left in (0..options.threads.get()).rev() {
+        let threads = options.threads.get();
+        for left in (0..threads).rev() {
+            let does_not_start = |error: io::Error| {
+                let number = threads - left;
+                io::Error::other(format!(
+                    "thread {number} of {threads} does not start: {error}"
+                ))
+            };
             // The last thread takes the edge itself, the others its likes.
             let isolate = match (left, edge.take()) {
                 (0, Some(edge)) => edge,
@@ -118,7 +128,7 @@ impl Server {
                 (_, None) => break,
             };
             let worker = Worker {
-                listener: self.listener.try_clone()?,
+                listener: self.listener.try_clone().map_err(does_not_start)?,
                 edge: Arc::new(isolate),
                 access_log: options.access_log.clone(),
                 drain: options.drain,
@@ -126,13 +136,14 @@ impl Server {
                 places: Arc::clone(&places),
             };
             let ending = Ending(Arc::clone(&failed));
-            let event_loop = event_loop()?;
+            let event_loop = event_loop().map_err(does_not_start)?;
             let thread = thread::Builder::new()
                 .name("edgelb-worker".to_owned())
                 .spawn(move || {
                     let _ending = ending;
                     event_loop.block_on(worker.run())
-                })?;
+                })
+                .map_err(does_not_start)?;
             workers.push(thread);
         }
         // The listener closes when the last thread stops accepting.
@@ -144,12 +155,13 @@ impl Server {
             }
         });
         stop.send_replace(true);
+        let mut cut_off = 0;
         for worker in workers {
-            worker
+            cut_off += worker
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))??;
         }
-        Ok(())
+        Ok(cut_off)
     }
 }
 
@@ -180,7 +192,8 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self) -> io::Result<()> {
+    /// Answers how many requests and tunnels were under way still at the end.
+    async fn run(self) -> io::Result<usize> {
         // All threads accept from one queue: whoever is free takes the next
         // connection, and a thread held up by its guest leaves none waiting.
         let listener = TcpListener::from_std(self.listener)?;
@@ -190,7 +203,6 @@ impl Worker {
             edge: self.edge,
             access_log: self.access_log,
             stopped: self.stopped.clone(),
-            busy,
         });
         let mut stopped = self.stopped;
         loop {
@@ -203,8 +215,9 @@ impl Worker {
                 accepted = accept => match accepted {
                     (Ok((stream, peer)), place) => {
                         let client = connection::Client {
-                            peer,
-                            place: Arc::new(place),
+                            // A listener for both families has IPv4 within IPv6.
+                            peer: peer.ip().to_canonical(),
+                            place: Arc::new((place, busy.clone())),
                         };
                         tokio::spawn(connection::serve(stream, client, Arc::clone(&context)));
                     }
@@ -214,8 +227,9 @@ impl Worker {
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
         }
-        drop((listener, context));
-        let _ = tokio::time::timeout(self.drain, idle.recv()).await;
-        Ok(())
+        drop((listener, context, busy));
+        // Connections without a request under way close by themselves.
+        let drained = tokio::time::timeout(self.drain, idle.recv()).await;
+        Ok(drained.map_or_else(|_| idle.sender_strong_count(), |_| 0))
     }
 }

@@ -12,6 +12,8 @@ async fn usage_errors_exit_with_2_and_name_what_is_wrong() {
     for (arguments, word) in [
         (&["serve", "--nonsense"][..], "--nonsense"),
         (&["serve", "--listen", "here"], "here"),
+        (&["serve", "--listen", "8081"], "`127.0.0.1:8081`"),
+        (&["demo", "--listen", ":8081"], "`0.0.0.0:8081`"),
         (&["serve", "--door", "back"], "back"),
         (&["serve", "--threads", "0"], "0"),
         (&["serve", "--max-connections", "0"], "0"),
@@ -82,6 +84,7 @@ async fn a_file_gives_what_the_environment_does_not() {
     let ended = Edgelb::new("check")
         .args(["--env-file", &file])
         .env("BACKEND_DOWN_TIME", "7000")
+        .env("BACKEND_A", " ")
         .run()
         .await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);

@@ -79,6 +79,7 @@ impl From<core::Attempt> for wit::Attempt {
             edits: attempt.edits.into_bytes(),
             keep: attempt.keep,
             tunnel: attempt.tunnel,
+            client: attempt.client.map(|client| client.to_string()),
         }
     }
 }
@@ -114,9 +115,14 @@ impl From<wit::Tail> for core::Tail {
 impl From<core::Event> for wit::Event {
     fn from(event: core::Event) -> Self {
         match event {
-            core::Event::Ejected { backend, until } => Self::Ejected(wit::Ejection {
+            core::Event::Ejected {
+                backend,
+                until,
+                reason,
+            } => Self::Ejected(wit::Ejection {
                 backend: index(backend),
                 until: until.as_millis(),
+                reason: reason.to_string(),
             }),
             core::Event::Trial { backend } => Self::Trial(index(backend)),
             core::Event::Recovered { backend } => Self::Recovered(index(backend)),

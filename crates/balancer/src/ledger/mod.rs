@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use self::standing::Transition;
 pub(crate) use self::standing::{Departure, Health, Standing, State};
+use crate::outcome::Reason;
 use crate::policy::Policy;
 use crate::rendezvous::backend_id;
 use crate::time::Timestamp;
@@ -20,6 +21,8 @@ pub enum Event {
         backend: usize,
         /// Until when.
         until: Timestamp,
+        /// What the last of its failures was.
+        reason: Reason,
     },
     /// An ejection ran out; one request went to the backend as a trial.
     Trial {
@@ -31,6 +34,15 @@ pub enum Event {
         /// Index of the backend.
         backend: usize,
     },
+}
+
+/// What is held against a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Charge {
+    /// What it did.
+    pub(crate) reason: Reason,
+    /// How long it asked to be left alone.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Health, ejections and trials of the backends of one policy.
@@ -137,11 +149,14 @@ impl Ledger {
             began: now,
             trial: false,
         };
-        self.update(backend, |standing| {
+        let transition = self.update(backend, |standing| {
             let (dated, transition) = standing.depart(now, patience);
             departure = dated;
             transition
         });
+        if transition.is_some() {
+            self.events.push(Event::Trial { backend });
+        }
         departure
     }
 
@@ -153,8 +168,9 @@ impl Ledger {
         departure: Departure,
         now: Timestamp,
     ) -> Timestamp {
-        let recovered = self.update(backend, |standing| standing.succeed(departure.began, now));
-        if recovered {
+        let transition = self.update(backend, |standing| standing.succeed(departure.began, now));
+        if transition.is_some() {
+            self.events.push(Event::Recovered { backend });
             self.standing(backend).since
         } else {
             departure.began
@@ -167,12 +183,23 @@ impl Ledger {
         backend: usize,
         departure: Departure,
         now: Timestamp,
-        retry_after: Option<Duration>,
+        charge: Charge,
         policy: &Policy,
     ) {
-        self.update(backend, |standing| {
+        let Charge {
+            reason,
+            retry_after,
+        } = charge;
+        let transition = self.update(backend, |standing| {
             standing.fail(departure, now, retry_after, policy)
         });
+        if let Some(Transition::Ejected { until }) = transition {
+            self.events.push(Event::Ejected {
+                backend,
+                until,
+                reason,
+            });
+        }
     }
 
     /// An attempt ended and nobody is to blame.
@@ -183,24 +210,15 @@ impl Ledger {
         });
     }
 
-    /// Whether there was a transition.
     fn update(
         &mut self,
         backend: usize,
         change: impl FnOnce(&mut Standing) -> Option<Transition>,
-    ) -> bool {
-        let Some((_, standing)) = self.records.get_mut(backend) else {
-            return false;
-        };
+    ) -> Option<Transition> {
+        let (_, standing) = self.records.get_mut(backend)?;
         let before = *standing;
         let transition = change(standing);
         self.changed |= *standing != before;
-        self.events
-            .extend(transition.map(|transition| match transition {
-                Transition::Ejected { until } => Event::Ejected { backend, until },
-                Transition::Trial => Event::Trial { backend },
-                Transition::Recovered => Event::Recovered { backend },
-            }));
-        transition.is_some()
+        transition
     }
 }
