@@ -1,7 +1,7 @@
 //! The authority of a request: `uri-host [ ":" port ]`
 //! (<https://www.rfc-editor.org/rfc/rfc9110#section-7.2>).
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 /// The host of a well-formed authority, an IPv6 address with its brackets.
 ///

@@ -1,7 +1,10 @@
 //! The balancer: a policy made ready, and the beginning of every exchange.
 
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::admission::{Admission, admit};
 use crate::affinity;

@@ -5,7 +5,8 @@
 //! trusted peers vouch for it; the transport peer. Nothing a client itself
 //! sends is believed.
 
-use std::net::{IpAddr, SocketAddr};
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 

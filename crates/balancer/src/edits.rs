@@ -1,5 +1,7 @@
 //! What to do to the fields of a message, as data.
 
+use alloc::vec::Vec;
+
 use crate::fields::push_line;
 
 /// One edit.

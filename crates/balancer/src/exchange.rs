@@ -1,7 +1,8 @@
 //! An exchange between its attempts.
 
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::balancer::Core;
 use crate::edits::Edits;
@@ -53,7 +54,7 @@ impl Exchange {
         let (edits, keep) = if self.may_go_on() {
             (self.edits.clone(), self.worth_keeping())
         } else {
-            (std::mem::take(&mut self.edits), 0)
+            (core::mem::take(&mut self.edits), 0)
         };
         let attempt = Attempt {
             backend,

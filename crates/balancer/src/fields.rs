@@ -1,5 +1,7 @@
 //! Field lines in one block of bytes: `name:value\n` each (RFC 9110 section 5).
 
+use alloc::vec::Vec;
+
 use memchr::memchr;
 
 /// A borrowed block of field lines.
@@ -23,7 +25,7 @@ impl<'a> Fields<'a> {
     /// The same, names unchecked: what is looked at on every request.
     pub(crate) fn lines(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let mut rest = self.0;
-        std::iter::from_fn(move || {
+        core::iter::from_fn(move || {
             while !rest.is_empty() {
                 let end = memchr(b'\n', rest).unwrap_or(rest.len());
                 let line = &rest[..end];

@@ -51,7 +51,10 @@
 //! # Ok::<(), PolicyError>(())
 //! ```
 
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod admission;
 mod affinity;
@@ -59,6 +62,7 @@ mod authority;
 mod balancer;
 mod client;
 mod cookies;
+mod date;
 mod edits;
 mod exchange;
 mod fields;

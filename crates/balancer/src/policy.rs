@@ -1,7 +1,10 @@
 //! The policy: plain data that is valid by construction.
 
-use std::fmt;
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 use ipnet::IpNet;
 
@@ -61,7 +64,7 @@ pub enum AffinityKey {
     #[default]
     Ip,
     /// The first so many segments of the path, at least one.
-    Path(std::num::NonZeroU8),
+    Path(core::num::NonZeroU8),
     /// The value of a field.
     Header(String),
     /// The value of a cookie.
@@ -103,7 +106,7 @@ pub struct Policy {
     /// makes clients forget it. Default: nothing is said.
     pub hsts_max_age: Option<Duration>,
     /// Consecutive failures that eject a backend. Default: 1.
-    pub failure_threshold: std::num::NonZeroU32,
+    pub failure_threshold: core::num::NonZeroU32,
     /// The length of a first ejection; each that follows is twice as long.
     /// Zero lets a trial go at once. Default: 30 s.
     pub backend_down_time: Duration,
@@ -142,7 +145,7 @@ impl Default for Policy {
             trusted_proxies: Vec::new(),
             https_redirect: false,
             hsts_max_age: None,
-            failure_threshold: std::num::NonZeroU32::MIN,
+            failure_threshold: core::num::NonZeroU32::MIN,
             backend_down_time: Duration::from_millis(30_000),
             backend_down_time_max: Duration::from_millis(300_000),
             max_retries: 3,
@@ -180,4 +183,4 @@ impl fmt::Display for PolicyError {
     }
 }
 
-impl std::error::Error for PolicyError {}
+impl core::error::Error for PolicyError {}

@@ -1,5 +1,9 @@
 //! What the balancer says in its own name: the one place that makes responses.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
 use crate::admission::Refusal;
 use crate::fields::FieldLines;
 use crate::step::{Cause, LocalReply};

@@ -6,7 +6,10 @@
 //! host; with a secret the tag cannot be guessed from one either. What is
 //! unknown, forged, expired or of a backend since removed counts as absent.
 
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};

@@ -1,5 +1,7 @@
 //! What the balancer says and hears in the course of an exchange.
 
+use alloc::vec::Vec;
+
 use crate::edits::Edits;
 use crate::exchange::InFlight;
 use crate::fields::FieldLines;

@@ -1,6 +1,6 @@
 //! Time and randomness, as arguments.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// Milliseconds since the Unix epoch, as the caller's clock has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,7 @@
 //! Blocks of IP addresses.
 
-use std::net::{IpAddr, Ipv6Addr};
+use alloc::format;
+use core::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 

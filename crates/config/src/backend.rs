@@ -1,5 +1,11 @@
 //! `BACKEND_<NAME>`: where a backend is, and its options.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use edgelb_balancer::{Backend, Origin, Scheme, Weight};
 
 use crate::error::Fault;

@@ -1,6 +1,11 @@
 //! The variables that are set, and what is wrong with them so far.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use edgelb_balancer::Backend;
 

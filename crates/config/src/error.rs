@@ -1,6 +1,8 @@
 //! What is wrong with a variable.
 
-use std::fmt;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use core::fmt;
 
 /// One fault of one variable.
 ///
@@ -54,7 +56,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl core::error::Error for ConfigError {}
 
 /// What a parser has to say, which does not know whose value it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]

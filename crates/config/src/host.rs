@@ -1,6 +1,9 @@
 //! Hosts and ports, in their canonical form.
 
-use std::net::Ipv4Addr;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::net::Ipv4Addr;
 
 use crate::address;
 use crate::error::Fault;

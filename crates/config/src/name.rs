@@ -1,6 +1,9 @@
 //! Names that go into messages: of fields, of cookies; and what is hashed by them.
 
-use std::num::NonZeroU8;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::num::NonZeroU8;
 
 use edgelb_balancer::AffinityKey;
 

@@ -1,7 +1,11 @@
 //! The policy that the variables amount to.
 
-use std::num::NonZeroU32;
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+use core::time::Duration;
 
 use edgelb_balancer::{AffinityKey, Policy};
 
@@ -60,7 +64,7 @@ fn policy(env: &mut Environment) -> Policy {
             .value(AFFINITY_KEY, name::affinity_key)
             .unwrap_or(defaults.affinity_key),
         client_ip_header: env.value(CLIENT_IP_HEADER, name::field),
-        trusted_proxies: env.list(TRUSTED_PROXIES, address::block, str::to_owned),
+        trusted_proxies: env.list(TRUSTED_PROXIES, address::block, ToOwned::to_owned),
         https_redirect: env
             .value(HTTPS_REDIRECT, scalar::switch)
             .unwrap_or(defaults.https_redirect),

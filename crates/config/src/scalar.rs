@@ -1,5 +1,9 @@
 //! Values that are one thing: a number, a switch, a secret.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
 use crate::error::Fault;
 use crate::variable::Number;
 

@@ -1,6 +1,10 @@
 //! What is in force, for people to read.
 
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use edgelb_balancer::{AffinityKey, Policy};
 

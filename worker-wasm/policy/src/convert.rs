@@ -1,6 +1,6 @@
 //! The interface's types to the core's and back, losing nothing.
 
-use std::time::Duration;
+use ::core::time::Duration;
 
 use edgelb_balancer as core;
 use edgelb_config::Setting;

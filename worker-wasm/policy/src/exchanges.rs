@@ -1,6 +1,6 @@
 //! The exchanges under way, by id.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use edgelb_balancer::{InFlight, Timestamp};
 

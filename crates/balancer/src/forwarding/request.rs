@@ -1,6 +1,8 @@
 //! What a backend gets to see of a request.
 
-use std::net::IpAddr;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use super::VIA;
 use crate::authority;

@@ -1,5 +1,7 @@
 //! What a client gets to see of a response.
 
+use alloc::string::String;
+
 use super::VIA;
 use crate::edits::Edits;
 use crate::fields::Fields;
