@@ -14,7 +14,7 @@ use crate::rendezvous::Affinity;
 use crate::reply;
 use crate::session::Session;
 use crate::step::{Attempt, Cause, Delivery, Outcome, Step, Tail};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
 /// All that has to be remembered of a request while it is tried.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Exchange {
     /// No backend brought a response.
     pub(crate) fn exhausted(&self, ledger: &Ledger, now: Timestamp, cause: Cause) -> Step {
         let wait = ledger.reopens_in(now);
-        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let seconds = millis(wait).div_ceil(1_000).max(1);
         let mut reply = reply::exhausted(cause, self.reached, seconds);
         if let Some(hsts) = self.core.hsts(self.scheme) {
             reply.fields.push("strict-transport-security", hsts);

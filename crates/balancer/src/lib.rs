@@ -72,6 +72,7 @@ mod head;
 mod ledger;
 mod lists;
 mod names;
+mod network;
 mod outcome;
 mod policy;
 mod rendezvous;
@@ -88,8 +89,9 @@ pub use exchange::InFlight;
 pub use fields::{FieldLines, Fields};
 pub use head::{BodySize, RequestHead, ResponseHead, Scheme};
 pub use ledger::{Event, Ledger};
+pub use network::Network;
 pub use policy::{AffinityKey, Backend, Origin, Policy, PolicyError, Weight};
 pub use step::{
     Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Outcome, Step, Tail,
 };
-pub use time::{Seed, Timestamp};
+pub use time::{Seed, Timestamp, millis};

@@ -6,9 +6,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use ipnet::IpNet;
-
 use crate::head::Scheme;
+use crate::network::Network;
 
 /// The share of a backend relative to the others, 1 to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +98,7 @@ pub struct Policy {
     /// sets it on every request, whatever the client sent. Default: none.
     pub client_ip_header: Option<String>,
     /// The peers whose forwarding fields are believed. Default: none.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Vec<Network>,
     /// Whether plain http is redirected to https. Default: no.
     pub https_redirect: bool,
     /// `max-age` of Strict-Transport-Security over https, in whole seconds; zero

@@ -65,7 +65,7 @@ pub(crate) fn status(json: String) -> LocalReply {
 /// `reached` is whether any attempt can have reached its backend: if none can,
 /// there was none available, and `retry_after` says in how many seconds that
 /// may be otherwise.
-pub(crate) fn exhausted(cause: Cause, reached: bool, retry_after: u128) -> LocalReply {
+pub(crate) fn exhausted(cause: Cause, reached: bool, retry_after: u64) -> LocalReply {
     let (error, timeout) = error_type(cause);
     let (status, text) = match (reached, timeout) {
         (false, _) => (503, "no backend is available"),

@@ -123,7 +123,7 @@ fn chain(fields: Fields<'_>, name: &str) -> Vec<u8> {
 fn forwarded(edits: &mut Edits, chain: &[u8], node: Option<&str>, host: &str, scheme: Scheme) {
     let (open, node, close) = match node {
         None => ("", "unknown", ""),
-        Some(v6) if v6.contains(':') => ("\"[", v6, "]\""),
+        Some(v6) if v6.as_bytes().contains(&b':') => ("\"[", v6, "]\""),
         Some(v4) => ("", v4, ""),
     };
     // No host that was let in has a character that would need an escape.
@@ -155,11 +155,12 @@ mod tests {
     use super::*;
     use crate::client;
     use crate::head::BodySize;
+    use crate::network::Network;
     use crate::policy::Policy;
 
     fn policy() -> Policy {
         Policy {
-            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            trusted_proxies: vec![Network::new([10, 0, 0, 0].into(), 8).unwrap()],
             client_ip_header: Some("platform-ip".to_owned()),
             ..Policy::default()
         }
