@@ -1,6 +1,6 @@
 //! What is wrong with a variable.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use core::fmt;
 
@@ -37,8 +37,8 @@ impl ConfigError {
         Self {
             variable: variable.to_owned(),
             value: None,
-            problem: fault.problem,
-            expected: fault.expected,
+            problem: fault.problem.into_owned(),
+            expected: fault.expected.into_owned(),
         }
     }
 }
@@ -61,12 +61,15 @@ impl core::error::Error for ConfigError {}
 /// What a parser has to say, which does not know whose value it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) problem: String,
-    pub(crate) expected: String,
+    pub(crate) problem: Cow<'static, str>,
+    pub(crate) expected: Cow<'static, str>,
 }
 
 impl Fault {
-    pub(crate) fn new(problem: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        problem: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             problem: problem.into(),
             expected: expected.into(),

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use edgelb_balancer::{AffinityKey, Policy};
+use edgelb_balancer::{AffinityKey, Policy, millis};
 
 use crate::backend;
 use crate::policy::defaults;
@@ -98,5 +98,5 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn milliseconds(duration: Duration) -> String {
-    duration.as_millis().to_string()
+    millis(duration).to_string()
 }
