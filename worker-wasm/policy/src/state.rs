@@ -78,9 +78,10 @@ impl State {
     /// See `exchange.abandon`.
     pub(crate) fn abandon(&mut self, exchange: u64, now: u64) -> wit::Effects {
         self.on_ledger(|ready| {
-            if let Some(in_flight) = ready.exchanges.remove(exchange) {
+            if let Some(in_flight) = ready.exchanges.take(exchange) {
                 in_flight.abandon(&mut ready.ledger, Timestamp::from_millis(now));
             }
+            ready.exchanges.release(exchange);
         })
     }
 
@@ -139,7 +140,7 @@ impl Ready {
 
     fn settle(&mut self, exchange: u64, outcome: &wit::Outcome, now: Timestamp) -> wit::Step {
         let outcome = convert::outcome(outcome);
-        let step = match self.exchanges.remove(exchange) {
+        let step = match self.exchanges.take(exchange) {
             Some(in_flight) => in_flight.settle(outcome, &mut self.ledger, now),
             None => self.balancer.settle_unknown(outcome, now),
         };
@@ -147,9 +148,12 @@ impl Ready {
     }
 
     fn step(&mut self, exchange: u64, step: Step) -> wit::Step {
+        if !matches!(step, Step::Send { .. }) {
+            self.exchanges.release(exchange);
+        }
         let turn = match step {
             Step::Send { attempt, then } => {
-                self.exchanges.insert(exchange, then);
+                self.exchanges.put(exchange, then);
                 wit::Turn::Send(attempt.into())
             }
             Step::Forward { edits, tail } => wit::Turn::Forward(wit::Forward {
