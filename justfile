@@ -25,9 +25,9 @@ build:
 clippy: _targets
     cargo clippy --locked --workspace --all-targets -- -D warnings
     cargo clippy --locked --target wasm32-wasip2 --target-dir target/clippy --profile component \
-        -p edgelb-policy -p edgelb-balancer-component -p edgelb-shell -p edgelb-faulty -p edgelb-handler -- -D warnings
+        -p edgelb-policy -p edgelb-shell -p edgelb-faulty -p edgelb-handler -- -D warnings
     cargo clippy --locked --target wasm32-unknown-unknown --target-dir target/clippy --profile component \
-        -p edgelb-pure -- -D warnings
+        -p edgelb-balancer-component -p edgelb-pure -- -D warnings
 
 # The documentation builds, without a broken link
 doc:
