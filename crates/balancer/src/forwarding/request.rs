@@ -375,4 +375,14 @@ mod tests {
             assert_eq!(edits.as_bytes(), expected.as_bytes());
         }
     }
+
+    #[test]
+    fn addresses_are_written_as_ever() {
+        for octet in u8::MIN..=u8::MAX {
+            let address = IpAddr::from([octet, 0, !octet, 9]);
+            assert_eq!(text(address), address.to_string());
+        }
+        let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(text(address), "2001:db8::1");
+    }
 }
