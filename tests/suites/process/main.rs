@@ -17,6 +17,7 @@ mod reports;
 mod shutdown;
 mod stage;
 mod startup;
+mod terminator;
 mod tls;
 mod transfers;
 mod uploads;
