@@ -20,6 +20,7 @@ const SOURCES: [&str; 7] = [
 fn main() -> Result<()> {
     for (target, package, name) in [
         (Target::Component, "edgelb-faulty", "faulty"),
+        (Target::Component, "edgelb-handler", "handler"),
         (Target::Bare, "edgelb-pure", "pure"),
     ] {
         let built = edgelb_build::guests(target, &[package], &SOURCES)?;

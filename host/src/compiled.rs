@@ -29,6 +29,10 @@ impl Compiled {
     /// # Errors
     /// There is no engine on this machine, or the bytes are no component.
     pub(crate) fn new(config: &Config, bytes: &[u8]) -> Result<Self, ComponentError> {
+        if !bytes.starts_with(b"\0asm") {
+            let error = wasmtime::Error::msg("it does not begin as WebAssembly does");
+            return Err(ComponentError::Compile(error));
+        }
         let engine = Engine::new(config).map_err(ComponentError::Engine)?;
         let component = Component::new(&engine, bytes).map_err(ComponentError::Compile)?;
         let ticker = Ticker::start(&engine).map_err(ComponentError::Engine)?;

@@ -13,9 +13,11 @@ use http::{Request, Response};
 use crate::body::Body;
 use crate::clock::{Clock, TokioClock};
 use crate::error::{ComponentError, EdgeError};
-use crate::exchange::bindings::{EffectiveConfiguration, Event};
-use crate::exchange::{Answer, Blueprint, Board, Client, Driver, EventSink, Isolate};
+use crate::event::{Event, EventSink};
+use crate::exchange::bindings::{EffectiveConfiguration, Scheme};
+use crate::exchange::{Blueprint, Board, Client, Driver, Isolate};
 use crate::patience::Patient;
+use crate::progress::Progress;
 use crate::upstream::{Client as HttpClient, Closures, IntoAnswer, Timeouts, Trust, Upstream};
 use crate::wasi_http::{self, Service};
 
@@ -71,6 +73,7 @@ struct Shared {
     upstream: Upstreams,
     clock: Arc<dyn Clock>,
     seed: u64,
+    events: EventSink,
     isolates: AtomicU64,
 }
 
@@ -78,13 +81,21 @@ enum Compiled {
     Exchange {
         blueprint: Arc<Blueprint>,
         board: Arc<Board>,
-        events: EventSink,
         configuration: EffectiveConfiguration,
     },
     WasiHttp {
         blueprint: Arc<wasi_http::Blueprint>,
         configuration: Option<EffectiveConfiguration>,
     },
+}
+
+impl Compiled {
+    fn configuration(&self) -> Option<&EffectiveConfiguration> {
+        match self {
+            Self::Exchange { configuration, .. } => Some(configuration),
+            Self::WasiHttp { configuration, .. } => configuration.as_ref(),
+        }
+    }
 }
 
 enum Running {
@@ -115,24 +126,26 @@ impl Edge {
             peer,
             ..Client::default()
         };
-        self.answer(request, client).await.response
+        self.answer(request, client, &Progress::default()).await
     }
 
-    pub(crate) async fn answer(&self, request: Request<Body>, client: Client) -> Answer {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+        client: Client,
+        progress: &Progress,
+    ) -> Response<Body> {
         let request = request.map(|body| Patient::over(body, self.timeouts().idle));
         match &self.isolate {
-            Running::Exchange(driver) => driver.fetch(request, client).await,
-            Running::WasiHttp(service) => service.fetch(request, client).await,
+            Running::Exchange(driver) => driver.fetch(request, client, progress).await,
+            Running::WasiHttp(service) => service.fetch(request, client, progress).await,
         }
     }
 
     /// What the component made of its environment; `None` for a component
     /// that cannot tell.
     pub fn configuration(&self) -> Option<&EffectiveConfiguration> {
-        match &self.shared.compiled {
-            Compiled::Exchange { configuration, .. } => Some(configuration),
-            Compiled::WasiHttp { configuration, .. } => configuration.as_ref(),
-        }
+        self.shared.compiled.configuration()
     }
 
     /// How long the parts of an attempt may take.
@@ -153,32 +166,29 @@ impl Edge {
         let clock = Arc::clone(&shared.clock);
         // Isolates draw from sequences far apart.
         let number = shared.isolates.fetch_add(1, Ordering::Relaxed);
+        let events = Arc::clone(&shared.events);
         let seed = shared.seed ^ number.wrapping_mul(0xD605_BBB5_8C8A_BC03);
         let isolate = match &shared.compiled {
             Compiled::Exchange {
                 blueprint,
                 board,
-                events,
                 configuration,
             } => {
-                let isolate =
-                    Isolate::new(Arc::clone(blueprint), Arc::clone(board), Arc::clone(events));
+                let isolate = Isolate::new(Arc::clone(blueprint), Arc::clone(board), events);
                 let driver = Driver::new(isolate, configuration, upstream, clock, seed)?;
                 Running::Exchange(Arc::new(driver))
             }
             Compiled::WasiHttp {
                 blueprint,
                 configuration,
-            } => {
-                let timeouts = configuration.as_ref().map(Timeouts::of).unwrap_or_default();
-                Running::WasiHttp(Service::start(
-                    Arc::clone(blueprint),
-                    upstream,
-                    timeouts,
-                    clock,
-                    seed,
-                ))
-            }
+            } => Running::WasiHttp(Service::start(
+                Arc::clone(blueprint),
+                upstream,
+                configuration.as_ref(),
+                clock,
+                seed,
+                events,
+            )),
         };
         Ok(Self { shared, isolate })
     }
@@ -261,8 +271,7 @@ impl EdgeBuilder {
         self
     }
 
-    /// Hears of ejections, trials and recoveries as they happen
-    /// ([`Door::Exchange`] only).
+    /// Hears of ejections, trials, recoveries and lost instances as they happen.
     #[must_use]
     pub fn on_event(mut self, sink: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = Some(Arc::new(sink));
@@ -273,7 +282,8 @@ impl EdgeBuilder {
     /// configuration.
     ///
     /// # Errors
-    /// The component cannot be used, or refuses its configuration.
+    /// The component cannot be used, or refuses its configuration; or backends
+    /// are https, and there is nobody to trust.
     pub fn build(self) -> Result<Edge, EdgeError> {
         let embedded = matches!(self.source, Source::Embedded);
         let bytes = match self.source {
@@ -286,17 +296,13 @@ impl EdgeBuilder {
                 std::fs::read(&path).map_err(|error| ComponentError::Read { path, error })?
             }
         };
-        let quiet: EventSink = Arc::new(|_| {});
-        let events = self.events.unwrap_or(quiet);
         let compiled = match self.door {
             Door::Exchange => {
                 let blueprint = Arc::new(Blueprint::new(&bytes, self.environment)?);
-                let board = Arc::new(Board::default());
                 Compiled::Exchange {
-                    configuration: ask(&blueprint, &board)?,
+                    configuration: ask(&blueprint)?,
                     blueprint,
-                    board,
-                    events,
+                    board: Arc::default(),
                 }
             }
             Door::WasiHttp => {
@@ -304,7 +310,7 @@ impl EdgeBuilder {
                 let configuration = if embedded {
                     let environment = self.environment.clone();
                     let policy = Blueprint::new(edgelb_artifacts::BALANCER, environment)?;
-                    Some(ask(&Arc::new(policy), &Arc::default())?)
+                    Some(ask(&policy)?)
                 } else {
                     None
                 };
@@ -315,17 +321,30 @@ impl EdgeBuilder {
                 }
             }
         };
+        self.upstream.check(compiled.configuration())?;
         Edge::isolate(Arc::new(Shared {
             compiled,
             upstream: self.upstream,
             clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
             seed: self.seed.unwrap_or_else(random),
+            events: self.events.unwrap_or_else(|| Arc::new(|_| {})),
             isolates: AtomicU64::new(0),
         }))
     }
 }
 
 impl Upstreams {
+    /// Whether there is somebody to trust, if connections will need it: better
+    /// known now than by every request.
+    fn check(&self, configuration: Option<&EffectiveConfiguration>) -> Result<(), EdgeError> {
+        let real = self.given.is_none() && self.closures.is_empty();
+        let mut backends = configuration.iter().flat_map(|it| &it.backends);
+        if real && backends.any(|backend| backend.scheme == Scheme::Https) {
+            self.trust.tls()?;
+        }
+        Ok(())
+    }
+
     /// Closures and what was given serve all isolates; real connections are
     /// each isolate's own.
     fn connect(&self) -> Arc<dyn Upstream> {
@@ -342,12 +361,8 @@ impl Upstreams {
 }
 
 /// Asks the policy for its configuration.
-fn ask(
-    blueprint: &Arc<Blueprint>,
-    board: &Arc<Board>,
-) -> Result<EffectiveConfiguration, EdgeError> {
-    let isolate = Isolate::new(Arc::clone(blueprint), Arc::clone(board), Arc::new(|_| {}));
-    isolate
+fn ask(blueprint: &Blueprint) -> Result<EffectiveConfiguration, EdgeError> {
+    blueprint
         .configuration()
         .map_err(ComponentError::Start)?
         .map_err(EdgeError::Configuration)

@@ -48,10 +48,13 @@ mod clock;
 mod compiled;
 mod edge;
 mod error;
+mod event;
 mod exchange;
 mod headers;
 mod metering;
 mod patience;
+mod progress;
+mod refusal;
 mod serve;
 mod ticker;
 mod upstream;
@@ -61,8 +64,9 @@ pub use body::{Body, BodyError};
 pub use clock::{Clock, TokioClock};
 pub use edge::{Door, Edge, EdgeBuilder, Peer};
 pub use error::{ComponentError, EdgeError};
-pub use exchange::bindings::{Backend, EffectiveConfiguration, Ejection, Event, Scheme, Setting};
-pub use serve::{AccessLog, LogFormat, LogWriter, ServeOptions, Server};
+pub use event::{Ejection, Event};
+pub use exchange::bindings::{Backend, EffectiveConfiguration, Scheme, Setting};
+pub use serve::{AccessLog, LogFormat, LogWriter, ServeOptions, Server, raise_descriptor_limit};
 pub use upstream::{
     Answer, Cause, Client, Closures, Delivery, Fault, IntoAnswer, SendError, Timeouts, Trust,
     Upstream,

@@ -22,6 +22,10 @@ use std::time::Duration;
 /// `tests/guests/faulty`: the policy, which traps and spins on request.
 pub const FAULTY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/faulty.wasm"));
 
+/// `tests/guests/handler`: no balancer, but a `wasi:http/handler` that traps and
+/// spins on request.
+pub const HANDLER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/handler.wasm"));
+
 /// `tests/guests/pure`: the whole core, on its own.
 pub const PURE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pure.wasm"));
 

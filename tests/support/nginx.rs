@@ -1,4 +1,4 @@
-//! Debian's nginx as a backend: somebody else's HTTP.
+//! Debian's nginx, as a backend or before edgelb: somebody else's HTTP.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::port::Port;
 use crate::within;
 
-/// A backend that answers every path with its name.
+/// A running nginx.
 pub struct Nginx {
     port: Port,
     directory: Directory,
@@ -21,14 +21,25 @@ pub struct Nginx {
 pub struct Directory(PathBuf);
 
 impl Nginx {
-    /// Starts one.
+    /// Starts a backend that answers every path with its name.
     ///
     /// # Panics
     /// There is no nginx.
     pub async fn start(name: &str) -> Self {
+        let server = |address| {
+            format!("server {{ listen {address} reuseport; location / {{ return 200 {name}; }} }}")
+        };
+        Self::serving(server).await
+    }
+
+    /// Starts one with these directives for the address that it is to listen on.
+    ///
+    /// # Panics
+    /// There is no nginx.
+    pub async fn serving(directives: impl FnOnce(SocketAddr) -> String) -> Self {
         let port = Port::reserve();
         let directory = Directory::new();
-        let config = config(name, port.address());
+        let config = config(&directives(port.address()));
         std::fs::write(directory.path().join("nginx.conf"), config).unwrap();
         let mut nginx = Self {
             port,
@@ -37,6 +48,11 @@ impl Nginx {
         };
         nginx.launch().await;
         nginx
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
     }
 
     /// The value of its variable.
@@ -116,7 +132,7 @@ impl Drop for Directory {
 }
 
 /// One process and no master, so that one SIGKILL is the end of it.
-fn config(name: &str, address: SocketAddr) -> String {
+fn config(directives: &str) -> String {
     format!(
         "daemon off;
 master_process off;
@@ -129,10 +145,7 @@ http {{
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
-    server {{
-        listen {address} reuseport;
-        location / {{ return 200 {name}; }}
-    }}
+    {directives}
 }}
 "
     )

@@ -220,6 +220,11 @@ impl Running {
         line.ok().flatten().expect("the line, on either output")
     }
 
+    /// What is on its standard output so far.
+    pub fn stdout_so_far(&self) -> String {
+        self.stdout.lines.borrow().text.join("\n")
+    }
+
     /// What is on its standard error so far.
     pub fn stderr_so_far(&self) -> String {
         self.stderr.lines.borrow().text.join("\n")
@@ -227,8 +232,7 @@ impl Running {
 
     /// What is on both outputs so far.
     pub fn so_far(&self) -> String {
-        let stdout = self.stdout.lines.borrow().text.join("\n");
-        stdout + "\n" + &self.stderr_so_far()
+        self.stdout_so_far() + "\n" + &self.stderr_so_far()
     }
 
     /// Bytes of memory it holds (resident set); from now on the peak counts anew.

@@ -1,19 +1,21 @@
 //! An exchange between its attempts.
 
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use crate::balancer::Core;
 use crate::edits::Edits;
 use crate::forwarding::{Additions, response_edits};
 use crate::head::{BodySize, ResponseHead, Scheme};
-use crate::ledger::{Departure, Ledger};
-use crate::outcome::{Blame, Class, Judgement, classify, judge};
+use crate::ledger::{Charge, Departure, Ledger};
+use crate::outcome::{Blame, Class, Judgement, Reason, classify, judge};
 use crate::rendezvous::Affinity;
 use crate::reply;
 use crate::session::Session;
 use crate::step::{Attempt, Cause, Delivery, Outcome, Step, Tail};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
 /// All that has to be remembered of a request while it is tried.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Exchange {
     /// Whether it may be delivered twice.
     pub(crate) idempotent: bool,
     pub(crate) tunnel: bool,
+    /// The client, where it is not the peer.
+    pub(crate) client: Option<IpAddr>,
     pub(crate) tried: Tried,
     /// Whether any attempt can have reached a backend.
     pub(crate) reached: bool,
@@ -53,13 +57,14 @@ impl Exchange {
         let (edits, keep) = if self.may_go_on() {
             (self.edits.clone(), self.worth_keeping())
         } else {
-            (std::mem::take(&mut self.edits), 0)
+            (core::mem::take(&mut self.edits), 0)
         };
         let attempt = Attempt {
             backend,
             edits,
             keep,
             tunnel: self.tunnel,
+            client: self.client,
         };
         let then = InFlight {
             exchange: self,
@@ -118,7 +123,7 @@ impl Exchange {
     /// No backend brought a response.
     pub(crate) fn exhausted(&self, ledger: &Ledger, now: Timestamp, cause: Cause) -> Step {
         let wait = ledger.reopens_in(now);
-        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let seconds = millis(wait).div_ceil(1_000).max(1);
         let mut reply = reply::exhausted(cause, self.reached, seconds);
         if let Some(hsts) = self.core.hsts(self.scheme) {
             reply.fields.push("strict-transport-security", hsts);
@@ -157,8 +162,15 @@ impl InFlight {
             } => {
                 match blame {
                     Blame::Backend { retry_after } => {
+                        let charge = Charge {
+                            reason: match response {
+                                Ok(head) => Reason::Status(head.status),
+                                Err(cause) => Reason::Failed(cause),
+                            },
+                            retry_after,
+                        };
                         let policy = &exchange.core.policy;
-                        ledger.fail(backend, departure, now, retry_after, policy);
+                        ledger.fail(backend, departure, now, charge, policy);
                     }
                     Blame::Nobody => ledger.release(backend, departure, now),
                 }

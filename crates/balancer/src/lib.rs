@@ -45,13 +45,16 @@
 //! let Step::Send { attempt: second, then } = then.settle(refused, &mut ledger, now)
 //! else { unreachable!("what was not delivered may go again") };
 //! assert_ne!(first.backend, second.backend);
-//! assert!(ledger.is_unsettled());
+//! assert!(ledger.next_trial() > Some(now));
 //!
 //! then.abandon(&mut ledger, now);
 //! # Ok::<(), PolicyError>(())
 //! ```
 
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod admission;
 mod affinity;
@@ -59,6 +62,7 @@ mod authority;
 mod balancer;
 mod client;
 mod cookies;
+mod date;
 mod edits;
 mod exchange;
 mod fields;
@@ -68,6 +72,7 @@ mod head;
 mod ledger;
 mod lists;
 mod names;
+mod network;
 mod outcome;
 mod policy;
 mod rendezvous;
@@ -84,8 +89,10 @@ pub use exchange::InFlight;
 pub use fields::{FieldLines, Fields};
 pub use head::{BodySize, RequestHead, ResponseHead, Scheme};
 pub use ledger::{Event, Ledger};
+pub use network::Network;
+pub use outcome::Reason;
 pub use policy::{AffinityKey, Backend, Origin, Policy, PolicyError, Weight};
 pub use step::{
     Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Outcome, Step, Tail,
 };
-pub use time::{Seed, Timestamp};
+pub use time::{Seed, Timestamp, millis};

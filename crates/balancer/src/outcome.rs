@@ -1,10 +1,13 @@
 //! What an outcome means: classified first, then judged. Acting on it is the
 //! exchange's.
 
-use std::time::Duration;
+use core::fmt;
+use core::time::Duration;
 
+use crate::date;
 use crate::fields::Fields;
 use crate::head::ResponseHead;
+use crate::reply::error_type;
 use crate::step::{Arrival, Cause, Delivery, Failure, Outcome};
 use crate::time::Timestamp;
 
@@ -36,6 +39,29 @@ pub(crate) enum Blame {
     },
     /// Nobody: the request never left our own side.
     Nobody,
+}
+
+/// What a failure showed of its backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// An attempt brought no response.
+    Failed(Cause),
+    /// It brought one of this status.
+    Status(u16),
+    /// A response body did not arrive whole.
+    BodyBroken,
+}
+
+/// For a log: `connection_refused`, as `Proxy-Status` has it
+/// (<https://www.rfc-editor.org/rfc/rfc9209#section-2.3>), or `status 503`.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(cause) => f.write_str(error_type(*cause).0),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::BodyBroken => f.write_str("the body broke off"),
+        }
+    }
 }
 
 /// Whether a failed request goes to another backend.
@@ -147,8 +173,7 @@ fn retry_after(fields: Fields<'_>, now: Timestamp) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let date = Duration::from_secs(date::parse(value)?);
     Some(Timestamp::default().after(date).since(now))
 }
 
@@ -277,6 +302,25 @@ mod tests {
             Cause::LoopDetected,
         ] {
             assert_eq!(blames(cause), Blame::Nobody, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn reasons_are_said_in_the_standard_s_words() {
+        let table = [
+            (
+                Reason::Failed(Cause::ConnectionRefused),
+                "connection_refused",
+            ),
+            (
+                Reason::Failed(Cause::TlsCertificateError),
+                "tls_certificate_error",
+            ),
+            (Reason::Status(503), "status 503"),
+            (Reason::BodyBroken, "the body broke off"),
+        ];
+        for (reason, said) in table {
+            assert_eq!(reason.to_string(), said);
         }
     }
 

@@ -1,5 +1,9 @@
 //! What the balancer says in its own name: the one place that makes responses.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
 use crate::admission::Refusal;
 use crate::fields::FieldLines;
 use crate::step::{Cause, LocalReply};
@@ -60,16 +64,17 @@ pub(crate) fn status(json: String) -> LocalReply {
 ///
 /// `reached` is whether any attempt can have reached its backend: if none can,
 /// there was none available, and `retry_after` says in how many seconds that
-/// may be otherwise.
-pub(crate) fn exhausted(cause: Cause, reached: bool, retry_after: u128) -> LocalReply {
-    let (error, timeout) = error_type(cause);
-    let (status, text) = match (reached, timeout) {
-        (false, _) => (503, "no backend is available"),
-        (true, true) => (504, "the backend did not answer in time"),
-        (true, false) => (502, "the backend did not answer"),
+/// may be otherwise. Of what this side does not permit, it will not.
+pub(crate) fn exhausted(cause: Cause, reached: bool, retry_after: u64) -> LocalReply {
+    let (error, kind) = error_type(cause);
+    let (status, text) = match (reached, kind) {
+        (_, Kind::Prohibition) => (502, "the backend cannot be asked"),
+        (false, Kind::Timeout | Kind::Failure) => (503, "no backend is available"),
+        (true, Kind::Timeout) => (504, "the backend did not answer in time"),
+        (true, Kind::Failure) => (502, "the backend did not answer"),
     };
     let mut reply = error_reply(status, Some(error), text);
-    if !reached {
+    if status == 503 {
         // https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
         reply.fields.push("retry-after", retry_after.to_string());
     }
@@ -109,34 +114,46 @@ fn reply(status: u16, content_type: &str, body: String) -> LocalReply {
     }
 }
 
-/// The registered name of a cause, and whether it is a timeout
+/// How an attempt came to nothing.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// Nothing came in time.
+    Timeout,
+    /// Something went wrong on the way or there.
+    Failure,
+    /// This side does not do it, now or later.
+    Prohibition,
+}
+
+/// The registered name of a cause, and its kind
 /// (<https://www.rfc-editor.org/rfc/rfc9209#section-2.3>).
-const fn error_type(cause: Cause) -> (&'static str, bool) {
+pub(crate) const fn error_type(cause: Cause) -> (&'static str, Kind) {
+    use Kind::{Failure, Prohibition, Timeout};
     match cause {
-        Cause::DnsTimeout => ("dns_timeout", true),
-        Cause::DnsError => ("dns_error", false),
-        Cause::DestinationNotFound => ("destination_not_found", false),
-        Cause::DestinationUnavailable => ("destination_unavailable", false),
-        Cause::DestinationIpProhibited => ("destination_ip_prohibited", false),
-        Cause::DestinationIpUnroutable => ("destination_ip_unroutable", false),
-        Cause::ConnectionRefused => ("connection_refused", false),
-        Cause::ConnectionTerminated => ("connection_terminated", false),
-        Cause::ConnectionTimeout => ("connection_timeout", true),
-        Cause::ConnectionReadTimeout => ("connection_read_timeout", true),
-        Cause::ConnectionWriteTimeout => ("connection_write_timeout", true),
-        Cause::ConnectionLimitReached => ("connection_limit_reached", false),
-        Cause::TlsProtocolError => ("tls_protocol_error", false),
-        Cause::TlsCertificateError => ("tls_certificate_error", false),
-        Cause::TlsAlertReceived => ("tls_alert_received", false),
-        Cause::HttpRequestDenied => ("http_request_denied", false),
-        Cause::HttpResponseIncomplete => ("http_response_incomplete", false),
-        Cause::HttpResponseHeaderSectionSize => ("http_response_header_section_size", false),
-        Cause::HttpResponseTimeout => ("http_response_timeout", true),
-        Cause::HttpUpgradeFailed => ("http_upgrade_failed", false),
-        Cause::HttpProtocolError => ("http_protocol_error", false),
-        Cause::LoopDetected => ("proxy_loop_detected", false),
-        Cause::ConfigurationError => ("proxy_configuration_error", false),
-        Cause::InternalError => ("proxy_internal_error", false),
+        Cause::DnsTimeout => ("dns_timeout", Timeout),
+        Cause::DnsError => ("dns_error", Failure),
+        Cause::DestinationNotFound => ("destination_not_found", Failure),
+        Cause::DestinationUnavailable => ("destination_unavailable", Failure),
+        Cause::DestinationIpProhibited => ("destination_ip_prohibited", Prohibition),
+        Cause::DestinationIpUnroutable => ("destination_ip_unroutable", Failure),
+        Cause::ConnectionRefused => ("connection_refused", Failure),
+        Cause::ConnectionTerminated => ("connection_terminated", Failure),
+        Cause::ConnectionTimeout => ("connection_timeout", Timeout),
+        Cause::ConnectionReadTimeout => ("connection_read_timeout", Timeout),
+        Cause::ConnectionWriteTimeout => ("connection_write_timeout", Timeout),
+        Cause::ConnectionLimitReached => ("connection_limit_reached", Failure),
+        Cause::TlsProtocolError => ("tls_protocol_error", Failure),
+        Cause::TlsCertificateError => ("tls_certificate_error", Failure),
+        Cause::TlsAlertReceived => ("tls_alert_received", Failure),
+        Cause::HttpRequestDenied => ("http_request_denied", Prohibition),
+        Cause::HttpResponseIncomplete => ("http_response_incomplete", Failure),
+        Cause::HttpResponseHeaderSectionSize => ("http_response_header_section_size", Failure),
+        Cause::HttpResponseTimeout => ("http_response_timeout", Timeout),
+        Cause::HttpUpgradeFailed => ("http_upgrade_failed", Failure),
+        Cause::HttpProtocolError => ("http_protocol_error", Failure),
+        Cause::LoopDetected => ("proxy_loop_detected", Prohibition),
+        Cause::ConfigurationError => ("proxy_configuration_error", Prohibition),
+        Cause::InternalError => ("proxy_internal_error", Prohibition),
     }
 }
 
@@ -202,13 +219,20 @@ mod tests {
                 502,
                 "connection_terminated",
             ),
+            (Cause::HttpRequestDenied, false, 502, "http_request_denied"),
+            (
+                Cause::ConnectionLimitReached,
+                false,
+                503,
+                "connection_limit_reached",
+            ),
         ];
         for (cause, reached, status, error) in table {
             let reply = exhausted(cause, reached, 7);
             assert_eq!(reply.status, status);
             let expected = format!("edgelb; error={error}");
             assert_eq!(field(&reply, "proxy-status"), Some(expected));
-            let retry_after = (!reached).then(|| "7".to_owned());
+            let retry_after = (status == 503).then(|| "7".to_owned());
             assert_eq!(field(&reply, "retry-after"), retry_after);
         }
     }

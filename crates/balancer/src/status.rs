@@ -1,6 +1,9 @@
 //! The status page: the balancer's view of its backends as JSON.
 
-use std::fmt::Write as _;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Write as _;
 
 use crate::ledger::{Ledger, State};
 use crate::policy::Policy;
@@ -26,6 +29,8 @@ pub(crate) fn page(policy: &Policy, ledger: &Ledger, now: Timestamp) -> String {
         }
         json.push_str(r#"{"name":"#);
         push_string(&mut json, &backend.name);
+        json.push_str(r#","origin":"#);
+        push_string(&mut json, &backend.origin.to_string());
         // Writing to a string cannot fail.
         let _ = write!(
             json,
@@ -60,10 +65,12 @@ fn push_string(json: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use core::time::Duration;
 
     use super::*;
     use crate::head::Scheme;
+    use crate::ledger::Charge;
+    use crate::outcome::Reason;
     use crate::policy::{Backend, Origin, Weight};
 
     #[test]
@@ -84,12 +91,16 @@ mod tests {
         let mut ledger = Ledger::new(&policy);
         let now = Timestamp::from_millis(1_000);
         let departure = ledger.depart(0, now, Duration::from_secs(1));
-        ledger.fail(0, departure, now, None, &policy);
+        let charge = Charge {
+            reason: Reason::Status(500),
+            retry_after: None,
+        };
+        ledger.fail(0, departure, now, charge, &policy);
         let expected = format!(
             concat!(
                 r#"{{"version":"{}","now":1000,"backends":["#,
-                r#"{{"name":"A","weight":1,"drain":false,"state":"ejected","failures":1,"ejections":1,"until":31000}},"#,
-                r#"{{"name":"B\"\u000a","weight":1,"drain":true,"state":"admitting","failures":0,"ejections":0,"until":null}}"#,
+                r#"{{"name":"A","origin":"https://host.example","weight":1,"drain":false,"state":"ejected","failures":1,"ejections":1,"until":31000}},"#,
+                r#"{{"name":"B\"\u000a","origin":"https://host.example","weight":1,"drain":true,"state":"admitting","failures":0,"ejections":0,"until":null}}"#,
                 "]}}\n",
             ),
             env!("CARGO_PKG_VERSION")

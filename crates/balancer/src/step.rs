@@ -1,5 +1,8 @@
 //! What the balancer says and hears in the course of an exchange.
 
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
 use crate::edits::Edits;
 use crate::exchange::InFlight;
 use crate::fields::FieldLines;
@@ -38,6 +41,8 @@ pub struct Attempt {
     pub keep: u64,
     /// Whether the client asked for a tunnel, so that 101 may come back.
     pub tunnel: bool,
+    /// Who the client is, where the peer is known and is somebody else.
+    pub client: Option<IpAddr>,
 }
 
 /// A response of the balancer's own.

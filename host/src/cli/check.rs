@@ -6,11 +6,8 @@ use super::args::CheckArgs;
 
 /// Prints what the component makes of the environment.
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<()> {
-    let mut edge = Edge::builder().envs(super::environment(args.env_file.as_deref())?);
-    if let Some(path) = &args.component {
-        edge = edge.component_file(path);
-    }
-    let edge = edge.build()?;
+    let edge = Edge::builder().envs(super::environment(args.env_file.as_deref())?);
+    let edge = super::build(edge, args.component.as_deref())?;
     let Some(configuration) = edge.configuration() else {
         return Ok(());
     };

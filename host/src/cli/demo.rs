@@ -16,6 +16,7 @@ use edgelb_host::{AccessLog, Edge, LogFormat, ServeOptions};
 use tokio::sync::oneshot;
 
 use super::args::DemoArgs;
+use super::report::Reporter;
 use super::serve;
 
 /// How a demo backend behaves.
@@ -45,7 +46,12 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         );
         backends.insert(name, backend);
     }
-    let edge = edge.env("BACKEND_DOWN_TIME", "5000").build()?;
+    let reporter = Reporter::default();
+    let edge = edge
+        .env("BACKEND_DOWN_TIME", "5000")
+        .on_event(reporter.sink())
+        .build()?;
+    reporter.learn(&edge);
     let table: Vec<String> = TEMPERS
         .iter()
         .filter_map(|(name, _, temper)| {

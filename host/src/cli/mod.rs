@@ -9,6 +9,8 @@ mod args;
 mod check;
 mod demo;
 mod env_file;
+mod log_file;
+mod report;
 mod serve;
 
 use std::path::Path;
@@ -16,6 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use edgelb_host::{ComponentError, Edge, EdgeBuilder, EdgeError};
 
 use args::{Args, Command, DemoArgs, ServeArgs};
 
@@ -36,37 +39,95 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// Serves if the environment names backends, else shows what it would be like.
+/// Serves if any of its variables is set, rightly or wrongly, else shows what it
+/// would be like.
 fn default_command() -> Command {
-    let backends = std::env::vars_os().any(|(name, _)| {
-        let name = name.to_string_lossy();
-        name.starts_with("BACKEND_") && !name.starts_with("BACKEND_DOWN_TIME")
-    });
-    if backends {
+    if is_configured(&process_environment()) {
         Command::Serve(ServeArgs::default())
     } else {
         Command::Demo(DemoArgs::default())
     }
 }
 
+/// Whether any variable is the component's, by its own judgement: it is asked
+/// with a backend that nobody would name, for without one it refuses all.
+fn is_configured(variables: &[(String, String)]) -> bool {
+    const NOBODY: (&str, &str) = ("BACKEND_NOBODY", "http://nobody.invalid");
+    let edge = Edge::builder()
+        .env(NOBODY.0, NOBODY.1)
+        .envs(variables.iter().cloned());
+    let Ok(edge) = edge.build() else {
+        // Whatever is wrong with them, `serve` says it.
+        return true;
+    };
+    let mut settings = edge.configuration().into_iter().flat_map(|it| &it.settings);
+    settings.any(|setting| {
+        let mut named = variables.iter().filter(|(name, _)| *name == setting.name);
+        named.any(|(_, value)| !is_blank(value))
+    })
+}
+
+/// Builds an edge, of the component in this file if one is given. What is wrong
+/// with that is said with its name, and with the door that it would do for.
+fn build(edge: EdgeBuilder, component: Option<&Path>) -> anyhow::Result<Edge> {
+    let Some(path) = component else {
+        return Ok(edge.build()?);
+    };
+    edge.component_file(path).build().map_err(|error| {
+        let hint = match &error {
+            EdgeError::Component(ComponentError::Export { error, .. }) => {
+                runs_by(&error.to_string())
+            }
+            EdgeError::Component(
+                ComponentError::Compile(_) | ComponentError::Link(_) | ComponentError::Start(_),
+            ) => None,
+            // Not about what is in the file.
+            _ => return error.into(),
+        };
+        let hint = hint.map(|door| format!("; `edgelb serve --door {door}` runs it"));
+        let hint = hint.unwrap_or_default();
+        anyhow::anyhow!("--component `{}`: {error}{hint}", path.display())
+    })
+}
+
+/// The door for a component with these exports.
+fn runs_by(exports: &str) -> Option<&'static str> {
+    let doors = [
+        ("`wasi:http/handler@0.3", "wasi-http"),
+        ("`edgelb:balancer/exchange@", "exchange"),
+    ];
+    let mut doors = doors.into_iter();
+    doors.find_map(|(export, door)| exports.contains(export).then_some(door))
+}
+
 /// The environment the component will see: the file's variables, and over
-/// them those of the process.
+/// them those of the process that are not blank.
 fn environment(file: Option<&Path>) -> anyhow::Result<Vec<(String, String)>> {
-    let process = std::env::vars_os().map(|(name, value)| {
-        let text = |it: std::ffi::OsString| it.to_string_lossy().into_owned();
-        (text(name), text(value))
-    });
-    let mut variables: Vec<_> = process.collect();
+    let mut variables = process_environment();
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("--env-file `{}` cannot be read", path.display()))?;
         let parsed =
             env_file::parse(&text).with_context(|| format!("--env-file `{}`", path.display()))?;
         for (name, value) in parsed {
-            if !variables.iter().any(|(taken, _)| *taken == name) {
-                variables.push((name, value));
+            match variables.iter_mut().find(|(taken, _)| *taken == name) {
+                None => variables.push((name, value)),
+                Some((_, taken)) if is_blank(taken) => *taken = value,
+                Some(_) => {}
             }
         }
     }
     Ok(variables)
+}
+
+fn process_environment() -> Vec<(String, String)> {
+    let text = |it: std::ffi::OsString| it.to_string_lossy().into_owned();
+    std::env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
+}
+
+/// A blank value is as good as none.
+fn is_blank(value: &str) -> bool {
+    value.trim().is_empty()
 }

@@ -1,18 +1,17 @@
 //! `edgelb serve`.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, UNIX_EPOCH};
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use edgelb_host::{
-    AccessLog, Door, Edge, Event, LogFormat, LogWriter, ServeOptions, Server, Trust,
-};
+use edgelb_host::{AccessLog, Door, Edge, LogFormat, LogWriter, ServeOptions, Server, Trust};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{DoorArg, LogFormatArg, ServeArgs};
+use super::log_file::{self, LogFile, Watched};
+use super::report::{self, Reporter};
 
 /// Serves until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
@@ -22,9 +21,6 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             DoorArg::Exchange => Door::Exchange,
             DoorArg::WasiHttp => Door::WasiHttp,
         });
-    if let Some(path) = &args.component {
-        edge = edge.component_file(path);
-    }
     if let Some(path) = &args.upstream_ca {
         let pem = std::fs::read(path)
             .with_context(|| format!("--upstream-ca `{}` cannot be read", path.display()))?;
@@ -33,13 +29,11 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             .with_context(|| format!("--upstream-ca `{}`", path.display()))?;
         edge = edge.trust(trust);
     }
-    let names: Arc<OnceLock<Vec<String>>> = Arc::default();
-    let edge = edge.on_event(report_to_stderr(&names)).build()?;
-    if let Some(configuration) = edge.configuration() {
-        let backends = configuration.backends.iter();
-        let _ = names.set(backends.map(|backend| backend.name.clone()).collect());
-    }
+    let reporter = Reporter::default();
+    let edge = super::build(edge.on_event(reporter.sink()), args.component.as_deref())?;
+    reporter.learn(&edge);
     let (access_log, writer) = access_log(args)?.unzip();
+    edgelb_host::raise_descriptor_limit();
     let mut options = ServeOptions {
         access_log,
         drain: Duration::from_secs(args.drain_timeout),
@@ -47,6 +41,9 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     };
     if let Some(threads) = args.threads {
         options.threads = threads;
+    }
+    if let Some(most) = args.max_connections {
+        options.max_connections = most;
     }
     listen(edge, args.listen, options, writer, |address| {
         eprintln!("listening on http://{address}");
@@ -63,7 +60,13 @@ pub(super) fn listen(
 ) -> anyhow::Result<()> {
     let server = Server::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     let address = server.local_addr()?;
-    server.run(edge, &options, until_stopped(|| ready(address)))?;
+    let cut_off = server.run(edge, &options, until_stopped(|| ready(address)))?;
+    if cut_off > 0 {
+        let seconds = options.drain.as_secs();
+        report::line(format_args!(
+            "{cut_off} under way still after {seconds} s: cut off"
+        ));
+    }
     drop(options);
     if let Some(writer) = writer {
         writer.join();
@@ -78,7 +81,7 @@ async fn until_stopped(ready: impl FnOnce()) {
     // Whoever reads of it may send a signal at once.
     ready();
     first.await;
-    eprintln!("draining; a second signal ends it at once");
+    report::line("draining; a second signal ends it at once");
     std::thread::spawn(|| {
         let event_loop = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -109,40 +112,23 @@ fn stop_signal() -> impl Future<Output = ()> {
 }
 
 fn access_log(args: &ServeArgs) -> anyhow::Result<Option<(AccessLog, LogWriter)>> {
-    let sink: Box<dyn Write + Send> = match args.access_log.as_str() {
-        "off" => return Ok(None),
-        "-" => Box::new(io::stdout()),
-        path => {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            Box::new(file.with_context(|| format!("--access-log `{path}` cannot be opened"))?)
-        }
-    };
     let format = match args.log_format {
         LogFormatArg::Text => LogFormat::Text,
         LogFormatArg::Json => LogFormat::Json,
     };
-    Ok(Some(AccessLog::start(format, sink)?))
-}
-
-/// One line for each change in the health of a backend.
-fn report_to_stderr(names: &Arc<OnceLock<Vec<String>>>) -> impl Fn(&Event) + Send + Sync + 'static {
-    let names = Arc::clone(names);
-    move |event| {
-        let name = |index: u32| {
-            let name = names.get().and_then(|names| names.get(index as usize));
-            name.map_or("?", String::as_str)
-        };
-        match event {
-            Event::Ejected(ejection) => {
-                let until = UNIX_EPOCH + Duration::from_millis(ejection.until);
-                eprintln!(
-                    "backend {} ejected until {}",
-                    name(ejection.backend),
-                    humantime::format_rfc3339_millis(until),
-                );
-            }
-            Event::Trial(backend) => eprintln!("backend {} on trial", name(*backend)),
-            Event::Recovered(backend) => eprintln!("backend {} recovered", name(*backend)),
+    let (file, log) = match args.access_log.as_str() {
+        "off" => (None, None),
+        "-" => {
+            let log = AccessLog::start(format, Watched::new(io::stdout()))?;
+            (None, Some(log))
         }
-    }
+        path => {
+            let file = LogFile::open(Path::new(path))
+                .with_context(|| format!("--access-log `{path}` cannot be opened"))?;
+            let log = AccessLog::start(format, Watched::new(file.clone()))?;
+            (Some(file), Some(log))
+        }
+    };
+    log_file::reopen_on_hangup(file)?;
+    Ok(log)
 }

@@ -1,18 +1,31 @@
 //! One view of health per process: what one instance learns, all know.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The ledger as it was last published, shared by the isolates of a process.
 ///
-/// While all is well nobody takes the lock: an isolate compares one number a
-/// call. While a backend is ejected or on trial, isolates hold the lock across
-/// their calls, so that one trial is one trial.
-#[derive(Debug, Default)]
+/// An isolate compares two numbers a call, and takes the lock only to learn, to
+/// publish, and when a trial is due: then it holds the lock across its call, so
+/// that one trial is one trial.
+#[derive(Debug)]
 pub(crate) struct Board {
     version: AtomicU64,
-    unsettled: AtomicBool,
+    /// In milliseconds; [`NEVER`] where all backends admit.
+    next_trial: AtomicU64,
     ledger: Mutex<Vec<u8>>,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            version: AtomicU64::new(0),
+            next_trial: AtomicU64::new(NEVER),
+            ledger: Mutex::default(),
+        }
+    }
 }
 
 /// The board, held.
@@ -27,9 +40,12 @@ impl Board {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Whether calls must hold the board.
-    pub(crate) fn is_unsettled(&self) -> bool {
-        self.unsettled.load(Ordering::Acquire)
+    /// Whether a call made now may take a trial, and so must hold the board.
+    ///
+    /// To be asked before [`Self::version`]: whoever has merged that version
+    /// then knows of no trial that this has not told of.
+    pub(crate) fn is_trial_due(&self, now: u64) -> bool {
+        self.next_trial.load(Ordering::Acquire) <= now
     }
 
     /// Takes the lock. Whoever panicked holding it left a whole ledger behind.
@@ -53,9 +69,10 @@ impl Held<'_> {
     }
 
     /// Publishes a ledger that has merged the present one; answers its version.
-    pub(crate) fn publish(&mut self, ledger: Vec<u8>, unsettled: bool) -> u64 {
+    pub(crate) fn publish(&mut self, ledger: Vec<u8>, next_trial: Option<u64>) -> u64 {
         *self.ledger = ledger;
-        self.board.unsettled.store(unsettled, Ordering::Release);
+        let next_trial = next_trial.unwrap_or(NEVER);
+        self.board.next_trial.store(next_trial, Ordering::Release);
         self.board.version.fetch_add(1, Ordering::AcqRel) + 1
     }
 }

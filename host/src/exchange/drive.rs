@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme as UriScheme};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
@@ -19,6 +20,8 @@ use super::tail::TailBody;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::error::EdgeError;
+use crate::progress::Progress;
+use crate::refusal;
 use crate::upstream::{Fault, SendError, Timeouts, Upstream};
 
 /// Where a request comes from.
@@ -32,16 +35,6 @@ pub(crate) struct Client {
 
 /// Sends an interim response (RFC 9110 section 15.2) on its way.
 pub(crate) type InterimSink = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
-
-/// A response, and how it came about.
-pub(crate) struct Answer {
-    /// The response.
-    pub(crate) response: Response<Body>,
-    /// Index of the backend it is from; none for the balancer's own.
-    pub(crate) backend: Option<usize>,
-    /// How many attempts were made.
-    pub(crate) attempts: u32,
-}
 
 /// A backend, ready to be put into a URI.
 struct Target {
@@ -98,7 +91,12 @@ impl Driver {
     }
 
     /// Answers a request.
-    pub(crate) async fn fetch(self: &Arc<Self>, request: Request<Body>, client: Client) -> Answer {
+    pub(crate) async fn fetch(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        client: Client,
+        progress: &Progress,
+    ) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let size = heads::size(&body);
         let body = Replay::new(body);
@@ -125,7 +123,7 @@ impl Driver {
             fields,
             body,
             client,
-            attempts: 0,
+            progress,
             driver: Arc::clone(self),
         };
         exchange.run(begun).await
@@ -155,7 +153,7 @@ fn twice<T>(mut call: impl FnMut() -> wasmtime::Result<T>) -> wasmtime::Result<T
 }
 
 /// One exchange, from the first turn to the answer.
-struct Exchange {
+struct Exchange<'a> {
     driver: Arc<Driver>,
     method: Method,
     target: Option<PathAndQuery>,
@@ -165,7 +163,7 @@ struct Exchange {
     fields: Vec<u8>,
     body: Replay,
     client: Client,
-    attempts: u32,
+    progress: &'a Progress,
 }
 
 /// An attempt under way. Dropped (the client went away), it is abandoned.
@@ -183,33 +181,30 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Exchange {
-    async fn run(&mut self, begun: wasmtime::Result<(ExchangeRef, Turn)>) -> Answer {
+impl Exchange<'_> {
+    async fn run(&mut self, begun: wasmtime::Result<(ExchangeRef, Turn)>) -> Response<Body> {
         let driver = Arc::clone(&self.driver);
         let mut step = begun;
-        let mut arrived: Option<(usize, response::Parts, Body)> = None;
+        let mut arrived: Option<(response::Parts, Body)> = None;
         loop {
             let (exchange, turn) = match step {
                 Ok(step) => step,
-                Err(_) => return self.answer(None, plain(StatusCode::BAD_GATEWAY)),
+                Err(_) => return refusal::trapped(),
             };
             let attempt = match turn {
                 Turn::Send(attempt) => attempt,
-                Turn::Reply(reply) => {
-                    let response = local(reply, &self.method);
-                    return self.answer(None, response);
-                }
+                Turn::Reply(reply) => return local(reply, &self.method),
                 Turn::Forward(forward) => {
-                    let Some((backend, mut parts, body)) = arrived else {
-                        return self.answer(None, plain(StatusCode::BAD_GATEWAY));
+                    let Some((mut parts, body)) = arrived else {
+                        return refusal::trapped();
                     };
-                    heads::apply(&forward.edits, &mut parts.headers);
+                    heads::apply(&forward.edits.into(), &mut parts.headers);
                     let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
                         body
                     } else {
                         TailBody::watch(body, &driver, forward.tail)
                     };
-                    return self.answer(Some(backend), Response::from_parts(parts, body));
+                    return Response::from_parts(parts, body);
                 }
             };
             // The response of an attempt that is followed by another is let go.
@@ -218,7 +213,6 @@ impl Exchange {
                 driver: &driver,
                 exchange: Some(exchange),
             };
-            let backend = attempt.backend as usize;
             let sent = self.perform(attempt).await;
             let replayable = self.body.is_replayable();
             match sent {
@@ -237,7 +231,7 @@ impl Exchange {
                         let outcome = Outcome::Head(Arrival { head, replayable });
                         driver.isolate.settle(exchange, outcome, driver.clock.now())
                     });
-                    arrived = Some((backend, parts, body));
+                    arrived = Some((parts, body));
                 }
                 Err(error) if error.fault == Fault::Client => {
                     // Dropping the attempt abandons it.
@@ -246,7 +240,7 @@ impl Exchange {
                     } else {
                         StatusCode::BAD_REQUEST
                     };
-                    return self.answer(None, plain(status));
+                    return refusal::client(status);
                 }
                 Err(error) => {
                     under_way.exchange = None;
@@ -266,22 +260,30 @@ impl Exchange {
 
     /// Performs one attempt; once more on a fresh connection if the one from
     /// the pool was closed under a request that may go again.
-    async fn perform(&mut self, attempt: Attempt) -> Result<Response<Body>, SendError> {
-        self.attempts += 1;
-        let first = self.send(&attempt).await;
+    async fn perform(&mut self, mut attempt: Attempt) -> Result<Response<Body>, SendError> {
+        self.progress.attempt(Some(attempt.backend));
+        if let Some(client) = attempt.client.as_ref().and_then(|it| it.parse().ok()) {
+            self.progress.identify(client);
+        }
+        let edits = Bytes::from(std::mem::take(&mut attempt.edits));
+        let first = self.send(&attempt, &edits).await;
         match first {
             Err(error)
                 if error.fault == Fault::StaleConnection
                     && self.method.is_idempotent()
                     && self.body.is_replayable() =>
             {
-                self.send(&attempt).await
+                self.send(&attempt, &edits).await
             }
             other => other,
         }
     }
 
-    async fn send(&mut self, attempt: &Attempt) -> Result<Response<Body>, SendError> {
+    async fn send(
+        &mut self,
+        attempt: &Attempt,
+        edits: &Bytes,
+    ) -> Result<Response<Body>, SendError> {
         let driver = &self.driver;
         let impossible = SendError::not_sent(Cause::ConfigurationError);
         let target = driver
@@ -299,7 +301,7 @@ impl Exchange {
             .headers
             .take()
             .unwrap_or_else(|| heads::unpack(&self.fields));
-        heads::apply(&attempt.edits, &mut headers);
+        heads::apply(edits, &mut headers);
 
         let mut request = Request::new(self.body.reading(attempt.keep));
         *request.method_mut() = self.method.clone();
@@ -321,14 +323,6 @@ impl Exchange {
             });
         }
         Ok(response)
-    }
-
-    fn answer(&self, backend: Option<usize>, response: Response<Body>) -> Answer {
-        Answer {
-            response,
-            backend,
-            attempts: self.attempts,
-        }
     }
 }
 
@@ -358,16 +352,5 @@ fn local(reply: Reply, method: &Method) -> Response<Body> {
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = heads::unpack(&reply.fields);
     response.headers_mut().insert(CONTENT_LENGTH, length);
-    response
-}
-
-/// What is said when there is no policy to say it.
-pub(crate) fn plain(status: StatusCode) -> Response<Body> {
-    let reason = status.canonical_reason().unwrap_or("error");
-    let mut response = Response::new(Body::from(format!("{reason}\n")));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert("content-type", HeaderValue::from_static("text/plain"));
-    headers.insert("cache-control", HeaderValue::from_static("no-store"));
     response
 }

@@ -1,7 +1,11 @@
 //! Message heads between `http` and the door's packed lines.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
 use http_body::Body as _;
+use memchr::{memchr, memchr_iter};
 
 use super::bindings::BodySize;
 use crate::body::Body;
@@ -35,28 +39,46 @@ pub(super) fn unpack(lines: &[u8]) -> HeaderMap {
     headers
 }
 
-/// Carries out edits. The fields that stay keep their order.
-pub(super) fn apply(edits: &[u8], headers: &mut HeaderMap) {
-    let lines = || {
-        edits
-            .split(|&byte| byte == b'\n')
-            .filter_map(<[u8]>::split_first)
-    };
-    let removed = |name: &HeaderName| {
-        lines().any(|(&kind, rest)| kind == b'-' && rest == name.as_str().as_bytes())
-    };
-    headers::retain(headers, |name| !removed(name));
-    for (&kind, rest) in lines() {
-        match (kind, field(rest)) {
-            (b'=', Some((name, value))) => {
-                headers.insert(name, value);
+/// Carries out edits, in order. The fields that stay keep theirs.
+pub(super) fn apply(edits: &Bytes, headers: &mut HeaderMap) {
+    let mut removed = Vec::with_capacity(LIKELY);
+    let mut added = Vec::with_capacity(LIKELY);
+    let mut start = 0;
+    for end in memchr_iter(b'\n', edits) {
+        let line = start..end;
+        start = end + 1;
+        match edits[line.clone()].split_first() {
+            Some((b'-', name)) => {
+                added.retain(|(_, (added, _)): &(Add, (HeaderName, _))| {
+                    added.as_str().as_bytes() != name
+                });
+                removed.push(name);
             }
-            (b'+', Some((name, value))) => {
-                headers.append(name, value);
-            }
-            _ => {}
+            Some((b'=', _)) => added.extend(shared_field(edits, line).map(|it| (Add::InPlace, it))),
+            Some((b'+', _)) => added.extend(shared_field(edits, line).map(|it| (Add::Last, it))),
+            Some(_) | None => {}
         }
     }
+    let stays = |name: &HeaderName| !removed.contains(&name.as_str().as_bytes());
+    headers::retain(headers, stays, added.len());
+    for (add, (name, value)) in added {
+        match add {
+            Add::InPlace => drop(headers.insert(name, value)),
+            Add::Last => drop(headers.append(name, value)),
+        }
+    }
+}
+
+/// How many edits of a kind there seldom are more of.
+const LIKELY: usize = 8;
+
+/// Where an edit's field goes.
+#[derive(Clone, Copy)]
+enum Add {
+    /// Where the first of its name is, all of which it replaces.
+    InPlace,
+    /// Behind what is there.
+    Last,
 }
 
 /// What is known of a body.
@@ -71,10 +93,35 @@ pub(super) fn size(body: &Body) -> BodySize {
 }
 
 fn field(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-    let colon = line.iter().position(|&byte| byte == b':')?;
-    let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+    let colon = memchr(b':', line)?;
     let value = HeaderValue::from_bytes(&line[colon + 1..]).ok()?;
-    Some((name, value))
+    Some((name(&line[..colon])?, value))
+}
+
+/// The field behind the kind of an edit. Its value stays where it is.
+fn shared_field(edits: &Bytes, line: Range<usize>) -> Option<(HeaderName, HeaderValue)> {
+    let start = line.start + 1;
+    let colon = start + memchr(b':', &edits[start..line.end])?;
+    let value = HeaderValue::from_maybe_shared(edits.slice(colon + 1..line.end)).ok()?;
+    Some((name(&edits[start..colon])?, value))
+}
+
+const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// A name; those that are in every request without a search.
+fn name(bytes: &[u8]) -> Option<HeaderName> {
+    Some(match bytes {
+        b"via" => VIA,
+        b"forwarded" => FORWARDED,
+        b"cdn-loop" => CDN_LOOP,
+        b"x-forwarded-for" => X_FORWARDED_FOR,
+        b"x-forwarded-host" => X_FORWARDED_HOST,
+        b"x-forwarded-proto" => X_FORWARDED_PROTO,
+        bytes => HeaderName::from_bytes(bytes).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -98,15 +145,28 @@ mod tests {
     #[test]
     fn edits_leave_the_order_of_the_rest() {
         let mut headers = unpack(b"a:1\nb:2\nc:3\nd:4\ne:5\n");
-        apply(b"-b\n=c:changed\n+a:6\n+z:7\n", &mut headers);
+        apply(
+            &Bytes::from_static(b"-b\n=c:changed\n+a:6\n+z:7\n"),
+            &mut headers,
+        );
         assert_eq!(packed(&headers), "a:1\na:6\nc:changed\nd:4\ne:5\nz:7\n");
     }
 
     #[test]
     fn setting_replaces_every_field_of_the_name() {
         let mut headers = unpack(b"a:1\na:2\nb:3\n");
-        apply(b"=a:9\n", &mut headers);
+        apply(&Bytes::from_static(b"=a:9\n"), &mut headers);
         assert_eq!(packed(&headers), "a:9\nb:3\n");
+    }
+
+    #[test]
+    fn a_removal_takes_what_was_added_before_it_and_not_after() {
+        let mut headers = unpack(b"a:1\nb:2\n");
+        apply(
+            &Bytes::from_static(b"+a:3\n-a\n+a:4\n=c:5\n-c\n"),
+            &mut headers,
+        );
+        assert_eq!(packed(&headers), "b:2\na:4\n");
     }
 
     #[test]
@@ -116,7 +176,10 @@ mod tests {
             "ok:1\n"
         );
         let mut headers = unpack(b"a:1\n");
-        apply(b"\n?\n=\n=a\n+bad name:1\n-\n", &mut headers);
+        apply(
+            &Bytes::from_static(b"\n?\n=\n=a\n+bad name:1\n-\n"),
+            &mut headers,
+        );
         assert_eq!(packed(&headers), "a:1\n");
     }
 }

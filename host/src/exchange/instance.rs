@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 
-use super::bindings::{Guest, Policy, PolicyPre};
+use super::bindings::{EffectiveConfiguration, Guest, Policy, PolicyPre};
 use crate::compiled::{Compiled, Embedded};
 use crate::error::ComponentError;
 use crate::metering::Meter;
@@ -16,7 +16,9 @@ use crate::ticker::Ticker;
 const EXPORT: &str = "edgelb:balancer/exchange@0.1.0";
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
-const CPU_BUDGET: Duration = Duration::from_millis(10);
+pub(super) const CPU_BUDGET: Duration = Duration::from_millis(10);
+/// The same before there is traffic to block, where slow machines take their time.
+const START_BUDGET: Duration = Duration::from_secs(2);
 /// How much memory one instance may take.
 const MEMORY_LIMIT: usize = 128 << 20;
 
@@ -75,15 +77,24 @@ impl Blueprint {
         })
     }
 
+    /// What the component makes of the environment: its effective configuration,
+    /// or all its errors.
+    pub(crate) fn configuration(
+        &self,
+    ) -> wasmtime::Result<Result<EffectiveConfiguration, Vec<String>>> {
+        let mut instance = self.instantiate(START_BUDGET)?;
+        instance.call(|guest, store| guest.call_configuration(store))
+    }
+
     /// A new instance, knowing nothing.
-    pub(crate) fn instantiate(&self) -> wasmtime::Result<Instance> {
+    pub(super) fn instantiate(&self, budget: Duration) -> wasmtime::Result<Instance> {
         let host = Host {
             environment: Arc::clone(&self.environment),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
         };
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limits);
-        let meter = Meter::attach(&mut store, &self.ticker, CPU_BUDGET);
+        let meter = Meter::attach(&mut store, &self.ticker, budget);
         let policy = self.pre.instantiate(&mut store)?;
         Ok(Instance {
             store,

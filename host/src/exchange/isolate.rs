@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::Store;
 
-use super::bindings::{
-    BodyEnd, EffectiveConfiguration, Effects, Event, Guest, Outcome, RequestHead, Tail, Turn,
-};
+use super::bindings::{BodyEnd, Effects, Guest, Outcome, RequestHead, Tail, Turn};
 use super::board::{Board, Held};
-use super::instance::{Blueprint, Host, Instance};
+use super::instance::{Blueprint, CPU_BUDGET, Host, Instance};
+use crate::event::{Event, EventSink};
 
 /// An exchange under way: its id, and the instance that issued it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +18,6 @@ pub(crate) struct ExchangeRef {
 
 /// An id that no instance issues, and so the same as one forgotten.
 const FORGOTTEN: u64 = 0;
-
-/// Hears what happens to backends.
-pub(crate) type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// One instance of the policy: replaced when it traps, and told what was known.
 pub(crate) struct Isolate {
@@ -51,13 +47,6 @@ impl Isolate {
         }
     }
 
-    /// The effective configuration, or all its errors.
-    pub(crate) fn configuration(
-        &self,
-    ) -> wasmtime::Result<Result<EffectiveConfiguration, Vec<String>>> {
-        self.call(|_, guest, store| Ok((guest.call_configuration(store)?, Effects::NONE)))
-    }
-
     /// Opens an exchange.
     pub(crate) fn begin(
         &self,
@@ -65,7 +54,7 @@ impl Isolate {
         now: u64,
         seed: u64,
     ) -> wasmtime::Result<(ExchangeRef, Turn)> {
-        self.call(|generation, guest, store| {
+        self.call(now, |generation, guest, store| {
             let step = guest.call_begin(store, head, now, seed)?;
             let id = step.exchange;
             Ok(((ExchangeRef { id, generation }, step.turn), step.effects))
@@ -79,7 +68,7 @@ impl Isolate {
         outcome: Outcome<'_>,
         now: u64,
     ) -> wasmtime::Result<(ExchangeRef, Turn)> {
-        self.call(|generation, guest, store| {
+        self.call(now, |generation, guest, store| {
             let step =
                 guest.call_settle(store, exchange.in_generation(generation), outcome, now)?;
             let id = step.exchange;
@@ -90,7 +79,7 @@ impl Isolate {
     /// The client of an exchange under way went away. A trap here has nobody to
     /// answer to; the instance is replaced all the same.
     pub(crate) fn abandon(&self, exchange: ExchangeRef, now: u64) {
-        let _ = self.call(|generation, guest, store| {
+        let _ = self.call(now, |generation, guest, store| {
             let effects = guest.call_abandon(store, exchange.in_generation(generation), now)?;
             Ok(((), effects))
         });
@@ -98,37 +87,49 @@ impl Isolate {
 
     /// A forwarded body broke off. As for traps, see [`Self::abandon`].
     pub(crate) fn finish(&self, tail: Tail, end: BodyEnd, now: u64) {
-        let _ = self.call(|_, guest, store| Ok(((), guest.call_finish(store, tail, end, now)?)));
+        let _ = self.call(now, |_, guest, store| {
+            Ok(((), guest.call_finish(store, tail, end, now)?))
+        });
     }
 
     /// One call; what it did to the backends is reported once it is over.
     fn call<T>(
         &self,
+        now: u64,
         call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
     ) -> wasmtime::Result<T> {
-        let (value, effects) = {
+        let called = {
             let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-            self.call_in(&mut slot, call)?
+            self.call_in(&mut slot, now, call)
         };
-        for event in &effects.events {
-            (self.events)(event);
+        match called {
+            Ok((value, effects)) => {
+                for event in effects.events {
+                    (self.events)(&Event::told(event, now));
+                }
+                Ok(value)
+            }
+            Err(trap) => {
+                (self.events)(&Event::lost(&trap));
+                Err(trap)
+            }
         }
-        Ok(value)
     }
 
     /// With what others have learned, and telling them what it changed.
     fn call_in<T>(
         &self,
         slot: &mut Slot,
+        now: u64,
         call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
     ) -> wasmtime::Result<(T, Effects)> {
-        let mut held = self.board.is_unsettled().then(|| self.board.hold());
+        let mut held = self.board.is_trial_due(now).then(|| self.board.hold());
         let mut instance = match slot.instance.take() {
             Some(instance) => instance,
             None => {
                 slot.generation += 1;
                 slot.merged = 0;
-                self.blueprint.instantiate()?
+                self.blueprint.instantiate(CPU_BUDGET)?
             }
         };
         if slot.merged != self.board.version() {
@@ -140,12 +141,12 @@ impl Isolate {
         let (value, effects) = instance.call(|guest, store| call(generation, guest, store))?;
         if effects.changed {
             let held = held.get_or_insert_with(|| self.board.hold());
-            let mut unsettled = effects.unsettled;
+            let mut next_trial = effects.next_trial;
             if slot.merged != held.version() {
-                unsettled = merge(&mut instance, held)?;
+                next_trial = merge(&mut instance, held)?;
             }
             let ledger = instance.call(|guest, store| guest.call_ledger(store))?;
-            slot.merged = held.publish(ledger, unsettled);
+            slot.merged = held.publish(ledger, next_trial);
         }
         // Put back only here: after a trap, there is no instance.
         slot.instance = Some(instance);
@@ -153,8 +154,8 @@ impl Isolate {
     }
 }
 
-/// Tells an instance what the board knows; answers whether a backend is out.
-fn merge(instance: &mut Instance, held: &Held<'_>) -> wasmtime::Result<bool> {
+/// Tells an instance what the board knows; answers when the next trial is due.
+fn merge(instance: &mut Instance, held: &Held<'_>) -> wasmtime::Result<Option<u64>> {
     instance.call(|guest, store| guest.call_merge(store, held.ledger()))
 }
 
@@ -166,12 +167,4 @@ impl ExchangeRef {
             FORGOTTEN
         }
     }
-}
-
-impl Effects {
-    const NONE: Self = Self {
-        changed: false,
-        unsettled: false,
-        events: Vec::new(),
-    };
 }

@@ -12,9 +12,9 @@ mod replay;
 mod tail;
 
 pub(crate) use board::Board;
-pub(crate) use drive::{Answer, Client, Driver, InterimSink, plain};
+pub(crate) use drive::{Client, Driver, InterimSink};
 pub(crate) use instance::Blueprint;
-pub(crate) use isolate::{EventSink, Isolate};
+pub(crate) use isolate::Isolate;
 
 pub(crate) mod bindings {
     //! What `worker-wasm/wit` says, as Rust.

@@ -1,7 +1,7 @@
 //! One client connection.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
-use super::access_log::{AccessLog, Line};
-use super::interim::{ClientIo, Interim};
+use super::access_log::AccessLog;
+use super::client_io::ClientIo;
+use super::interim::Interim;
+use super::line::Line;
 use super::tunnel;
 use crate::body::Body;
 use crate::edge::Edge;
-use crate::exchange::{Client, InterimSink, plain};
+use crate::exchange::{self, InterimSink};
+use crate::progress::Progress;
+use crate::refusal;
 
 /// How long a client may take to send a head, and how long its connection may
 /// lie idle before one.
@@ -30,21 +34,31 @@ pub(super) struct Context {
     pub(super) edge: Arc<Edge>,
     pub(super) access_log: Option<AccessLog>,
     pub(super) stopped: watch::Receiver<bool>,
-    /// Held by whatever shutdown waits for.
-    pub(super) busy: mpsc::Sender<()>,
 }
 
+/// Who is at the other end.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) peer: IpAddr,
+    pub(super) place: Arc<Place>,
+}
+
+/// What a connection and its tunnel hold as long as either lasts: its place among
+/// those that there may be at a time, and what shutdown waits for.
+pub(super) type Place = (Option<OwnedSemaphorePermit>, mpsc::Sender<()>);
+
 /// Serves a connection until it closes.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>) {
+pub(super) async fn serve(stream: TcpStream, client: Client, context: Arc<Context>) {
     let _ = stream.set_nodelay(true);
+    let patience = context.edge.timeouts().idle;
     let interim = Interim::new();
     let sink = interim.sink();
-    let io = TokioIo::new(ClientIo::new(stream, interim));
+    let io = TokioIo::new(ClientIo::new(stream, interim, patience));
     let mut stopped = context.stopped.clone();
     let service = service_fn(move |request| {
         let context = Arc::clone(&context);
-        let sink = Arc::clone(&sink);
-        async move { Ok::<_, Infallible>(respond(request, peer, sink, &context).await) }
+        let (client, sink) = (client.clone(), Arc::clone(&sink));
+        async move { Ok::<_, Infallible>(respond(request, client, sink, &context).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -64,18 +78,15 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Cont
 
 async fn respond(
     mut request: Request<Incoming>,
-    peer: SocketAddr,
+    client: Client,
     sink: InterimSink,
     context: &Arc<Context>,
 ) -> Response<Body> {
-    let line = context
-        .access_log
-        .as_ref()
-        .map(|log| Line::begin(log, &request, peer));
+    let line = Line::begin(context, &request, client.peer);
     if lacks_host(&request) {
-        let response = plain(StatusCode::BAD_REQUEST);
+        let response = refusal::client(StatusCode::BAD_REQUEST);
         return match line {
-            Some(line) => line.finish(response, None, 0, context),
+            Some(line) => line.finish(response),
             None => response,
         };
     }
@@ -83,29 +94,33 @@ async fn respond(
         .headers()
         .contains_key(http::header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
-    let client = Client {
-        peer: Some(peer.ip()),
+    let from = exchange::Client {
+        peer: Some(client.peer),
         // HTTP/1.0 knows no interim responses (RFC 9110 section 15.2).
         interim: (request.version() >= Version::HTTP_11).then_some(sink),
     };
-    let answer = context.edge.answer(request.map(Body::from), client).await;
-    let backend = answer.backend;
-    let attempts = answer.attempts;
-    let mut response = answer.response;
+    let request = request.map(Body::from);
+    let untold = Progress::default();
+    let progress = line.as_ref().map_or(&untold, Line::progress);
+    let mut response = context.edge.answer(request, from, progress).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let (parts, body) = response.into_parts();
-        if let (Ok(backend), Some(client)) = (body.into_tunnel(), upgrade) {
-            let idle = context.edge.timeouts().idle;
-            let busy = context.busy.clone();
-            tokio::spawn(async move {
-                tunnel::join(client, backend, idle).await;
-                drop(busy);
-            });
-        }
         response = Response::from_parts(parts, Body::empty());
+        if let (Ok(backend), Some(upgrade)) = (body.into_tunnel(), upgrade) {
+            let idle = context.edge.timeouts().idle;
+            let line = line.map(|mut line| {
+                line.answered(StatusCode::SWITCHING_PROTOCOLS);
+                line
+            });
+            tokio::spawn(async move {
+                tunnel::join(upgrade, backend, idle, line).await;
+                drop(client.place);
+            });
+            return response;
+        }
     }
     match line {
-        Some(line) => line.finish(response, backend, attempts, context),
+        Some(line) => line.finish(response),
         None => response,
     }
 }

@@ -6,14 +6,13 @@
 //! they go, and only there.
 
 use std::io;
-use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, StatusCode};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite as _;
 use tokio::net::TcpStream;
 
 use crate::exchange::InterimSink;
@@ -87,6 +86,39 @@ impl Interim {
             waker.wake();
         }
     }
+
+    /// Writes what waits, unless hyper is in the middle of a response.
+    pub(super) fn poll_write_to(
+        &self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !queue.bytes.is_empty() {
+            let written = ready!(Pin::new(&mut *stream).poll_write(cx, &queue.bytes))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            queue.bytes.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// hyper began to write a response.
+    pub(super) fn begin(&self) {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.unfinished = true;
+    }
+
+    /// hyper has written all it had, and is to be woken when there is more here.
+    pub(super) fn finish(&self, waker: &Waker) {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.unfinished = false;
+        match &mut queue.waker {
+            Some(current) => current.clone_from(waker),
+            empty => *empty = Some(waker.clone()),
+        }
+    }
 }
 
 fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
@@ -97,99 +129,4 @@ fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
                 .eq_ignore_ascii_case(name.as_str().as_bytes())
         })
     })
-}
-
-/// The client's connection, as hyper sees it.
-pub(super) struct ClientIo {
-    stream: TcpStream,
-    interim: Arc<Interim>,
-}
-
-impl ClientIo {
-    pub(super) fn new(stream: TcpStream, interim: Arc<Interim>) -> Self {
-        Self { stream, interim }
-    }
-
-    /// Writes what waits, unless hyper is in the middle of a response.
-    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut queue = self
-            .interim
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while !queue.bytes.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &queue.bytes))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            queue.bytes.drain(..written);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn set_unfinished(&self, unfinished: bool, waker: Option<&Waker>) {
-        let mut queue = self
-            .interim
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        queue.unfinished = unfinished;
-        if let Some(waker) = waker {
-            match &mut queue.waker {
-                Some(current) => current.clone_from(waker),
-                empty => *empty = Some(waker.clone()),
-            }
-        }
-    }
-}
-
-impl AsyncRead for ClientIo {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for ClientIo {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        ready!(this.poll_interim(cx))?;
-        this.set_unfinished(true, None);
-        Pin::new(&mut this.stream).poll_write(cx, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        ready!(this.poll_interim(cx))?;
-        this.set_unfinished(true, None);
-        Pin::new(&mut this.stream).poll_write_vectored(cx, slices)
-    }
-
-    /// hyper comes here whenever it was woken and has nothing left to write.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_interim(cx))?;
-        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        this.set_unfinished(false, Some(cx.waker()));
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
 }

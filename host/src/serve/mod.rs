@@ -1,8 +1,11 @@
 //! An edge on a socket: one thread a core, one event loop and one isolate each.
 
 mod access_log;
+mod client_io;
 mod connection;
 mod interim;
+mod limits;
+mod line;
 mod redact;
 mod tunnel;
 
@@ -16,11 +19,12 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::edge::Edge;
 pub use access_log::{AccessLog, LogFormat, LogWriter};
 use connection::Context;
+pub use limits::raise_descriptor_limit;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -31,6 +35,9 @@ pub struct ServeOptions {
     /// Threads, each with an event loop, an isolate and connections of its
     /// own; default one a core.
     pub threads: NonZeroUsize,
+    /// Client connections at a time; beyond it, new ones wait to be accepted.
+    /// Default half the descriptors this process may have open.
+    pub max_connections: NonZeroUsize,
     /// Where each request leaves a line; default nowhere.
     pub access_log: Option<AccessLog>,
     /// How long requests under way may take once shutdown began; default 30 s.
@@ -41,6 +48,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            max_connections: limits::connections(),
             access_log: None,
             drain: Duration::from_secs(30),
         }
@@ -83,7 +91,9 @@ impl Server {
     }
 
     /// Serves until `shutdown` is ready, then lets requests under way end.
-    /// Blocks; `shutdown` is polled on a tokio runtime of this thread.
+    /// Blocks; `shutdown` is polled on a tokio runtime of this thread. Answers how
+    /// many requests and tunnels were cut off because [`ServeOptions::drain`] was
+    /// over.
     ///
     /// # Errors
     /// A thread or its event loop does not start, or the component does not.
@@ -92,11 +102,21 @@ impl Server {
         edge: Edge,
         options: &ServeOptions,
         shutdown: impl Future<Output = ()>,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         let (stop, stopped) = watch::channel(false);
+        let places = options.max_connections.get().min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(places));
+        let failed = Arc::new(Notify::new());
         let mut edge = Some(edge);
         let mut workers = Vec::new();
-        for left in (0..options.threads.get()).rev() {
+        let threads = options.threads.get();
+        for left in (0..threads).rev() {
+            let does_not_start = |error: io::Error| {
+                let number = threads - left;
+                io::Error::other(format!(
+                    "thread {number} of {threads} does not start: {error}"
+                ))
+            };
             // The last thread takes the edge itself, the others its likes.
             let isolate = match (left, edge.take()) {
                 (0, Some(edge)) => edge,
@@ -108,28 +128,49 @@ impl Server {
                 (_, None) => break,
             };
             let worker = Worker {
-                listener: self.listener.try_clone()?,
+                listener: self.listener.try_clone().map_err(does_not_start)?,
                 edge: Arc::new(isolate),
                 access_log: options.access_log.clone(),
                 drain: options.drain,
                 stopped: stopped.clone(),
+                places: Arc::clone(&places),
             };
-            let event_loop = event_loop()?;
+            let ending = Ending(Arc::clone(&failed));
+            let event_loop = event_loop().map_err(does_not_start)?;
             let thread = thread::Builder::new()
                 .name("edgelb-worker".to_owned())
-                .spawn(move || event_loop.block_on(worker.run()))?;
+                .spawn(move || {
+                    let _ending = ending;
+                    event_loop.block_on(worker.run())
+                })
+                .map_err(does_not_start)?;
             workers.push(thread);
         }
         // The listener closes when the last thread stops accepting.
         drop(self.listener);
-        event_loop()?.block_on(shutdown);
+        event_loop()?.block_on(async {
+            tokio::select! {
+                () = shutdown => {}
+                () = failed.notified() => {}
+            }
+        });
         stop.send_replace(true);
+        let mut cut_off = 0;
         for worker in workers {
-            worker
+            cut_off += worker
                 .join()
                 .map_err(|_| io::Error::other("a worker thread panicked"))??;
         }
-        Ok(())
+        Ok(cut_off)
+    }
+}
+
+/// Tells that a worker ended: before it was told to, because it failed.
+struct Ending(Arc<Notify>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 
@@ -146,10 +187,13 @@ struct Worker {
     access_log: Option<AccessLog>,
     drain: Duration,
     stopped: watch::Receiver<bool>,
+    /// One for each connection that there may be still.
+    places: Arc<Semaphore>,
 }
 
 impl Worker {
-    async fn run(self) -> io::Result<()> {
+    /// Answers how many requests and tunnels were under way still at the end.
+    async fn run(self) -> io::Result<usize> {
         // All threads accept from one queue: whoever is free takes the next
         // connection, and a thread held up by its guest leaves none waiting.
         let listener = TcpListener::from_std(self.listener)?;
@@ -159,23 +203,33 @@ impl Worker {
             edge: self.edge,
             access_log: self.access_log,
             stopped: self.stopped.clone(),
-            busy,
         });
         let mut stopped = self.stopped;
         loop {
+            let accept = async {
+                // The semaphore is never closed.
+                let place = Arc::clone(&self.places).acquire_owned().await.ok();
+                (listener.accept().await, place)
+            };
             tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        tokio::spawn(connection::serve(stream, peer, Arc::clone(&context)));
+                accepted = accept => match accepted {
+                    (Ok((stream, peer)), place) => {
+                        let client = connection::Client {
+                            // A listener for both families has IPv4 within IPv6.
+                            peer: peer.ip().to_canonical(),
+                            place: Arc::new((place, busy.clone())),
+                        };
+                        tokio::spawn(connection::serve(stream, client, Arc::clone(&context)));
                     }
                     // Out of descriptors, say: accepting again at once would spin.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                    (Err(_), _) => tokio::time::sleep(Duration::from_millis(10)).await,
                 },
                 _ = stopped.wait_for(|stopped| *stopped) => break,
             }
         }
-        drop((listener, context));
-        let _ = tokio::time::timeout(self.drain, idle.recv()).await;
-        Ok(())
+        drop((listener, context, busy));
+        // Connections without a request under way close by themselves.
+        let drained = tokio::time::timeout(self.drain, idle.recv()).await;
+        Ok(drained.map_or_else(|_| idle.sender_strong_count(), |_| 0))
     }
 }

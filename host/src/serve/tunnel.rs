@@ -11,12 +11,19 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::{Instant, sleep_until};
 
+use super::line::Line;
+
 const BUFFER: usize = 64 << 10;
 
 /// Passes bytes both ways until both directions ended, or neither had a byte
 /// for `idle`. A half that closes is closed on the other side; the other half
-/// goes on.
-pub(super) async fn join(client: OnUpgrade, backend: OnUpgrade, idle: Duration) {
+/// goes on. The line counts what goes to the client.
+pub(super) async fn join(
+    client: OnUpgrade,
+    backend: OnUpgrade,
+    idle: Duration,
+    line: Option<Line>,
+) {
     let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else {
         return;
     };
@@ -24,6 +31,7 @@ pub(super) async fn join(client: OnUpgrade, backend: OnUpgrade, idle: Duration) 
     let mut client = Watched {
         io: TokioIo::new(client),
         last: Arc::clone(&last),
+        line,
     };
     let mut backend = TokioIo::new(backend);
     // Every byte of either direction passes the client's side.
@@ -44,10 +52,11 @@ pub(super) async fn join(client: OnUpgrade, backend: OnUpgrade, idle: Duration) 
     }
 }
 
-/// Notes when a byte last passed.
+/// The client's side: notes when a byte last passed, and how many went out.
 struct Watched<T> {
     io: T,
     last: Arc<Mutex<Instant>>,
+    line: Option<Line>,
 }
 
 impl<T> Watched<T> {
@@ -79,6 +88,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.io).poll_write(cx, bytes);
+        if let (Poll::Ready(Ok(written)), Some(line)) = (&poll, &mut this.line) {
+            line.count(*written);
+        }
         this.note(poll)
     }
 

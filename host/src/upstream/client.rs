@@ -14,12 +14,13 @@ use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustc_hash::FxBuildHasher;
 use tokio::time::{Instant, Sleep};
 
-use super::connect::{Connector, Trust};
+use super::connect::Connector;
 use super::download::Download;
 use super::upload::{ClientGone, Upload, Watch};
-use super::{Answer, Cause, Fault, SendError, Timeouts, Upstream};
+use super::{Answer, Cause, Fault, SendError, Timeouts, Trust, Upstream};
 use crate::body::Body;
 use crate::patience::ClientSilent;
 
@@ -29,21 +30,33 @@ const KEEP: Duration = Duration::from_secs(30);
 /// How many idle connections are kept to one origin.
 const KEEP_MOST: usize = 256;
 
-type Origin = (Scheme, Authority);
-
 /// A client with a pool of its own. Threads do not share one: a connection
 /// stays on the thread whose event loop it is registered with.
 pub struct Client {
     connector: Connector,
-    idle: Mutex<HashMap<Origin, VecDeque<Lease>>>,
+    origins: Mutex<HashMap<(Scheme, Authority), Arc<Origin>, FxBuildHasher>>,
+}
+
+/// Where connections go, and those that wait to be used again.
+struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+    /// The Host field of requests to it.
+    host: HeaderValue,
+    idle: Mutex<VecDeque<Connection>>,
 }
 
 /// A connection, ours for one request and its response.
 pub(super) struct Lease {
-    origin: Origin,
+    origin: Arc<Origin>,
+    connection: Connection,
+}
+
+/// A connection to an origin.
+struct Connection {
     sender: SendRequest<Body>,
     /// One timer a connection: to put a deadline off costs less than to set one.
-    pub(super) timer: Pin<Box<Sleep>>,
+    timer: Pin<Box<Sleep>>,
     /// How long it may lie idle, and since when it does.
     keep: Duration,
     since: Instant,
@@ -55,12 +68,31 @@ impl Client {
     pub fn new(trust: Trust) -> Self {
         Self {
             connector: Connector::new(trust),
-            idle: Mutex::default(),
+            origins: Mutex::default(),
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, HashMap<Origin, VecDeque<Lease>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The origin of an absolute URI, of which origin form is left
+    /// (RFC 9112 section 3.2). `None` if it is not absolute.
+    fn origin(&self, uri: &mut Uri) -> Option<Arc<Origin>> {
+        let mut parts = std::mem::take(uri).into_parts();
+        let key = (parts.scheme.take()?, parts.authority.take()?);
+        *uri = parts
+            .path_and_query
+            .unwrap_or_else(|| PathAndQuery::from_static("/"))
+            .into();
+        let mut origins = lock(&self.origins);
+        if let Some(origin) = origins.get(&key) {
+            return Some(Arc::clone(origin));
+        }
+        let origin = Arc::new(Origin {
+            scheme: key.0.clone(),
+            host: HeaderValue::from_str(key.1.as_str()).ok()?,
+            authority: key.1.clone(),
+            idle: Mutex::default(),
+        });
+        origins.insert(key, Arc::clone(&origin));
+        Some(origin)
     }
 
     async fn exchange(
@@ -68,8 +100,10 @@ impl Client {
         mut request: Request<Body>,
         timeouts: Timeouts,
     ) -> Result<Response<Body>, SendError> {
-        let origin =
-            localize(&mut request).ok_or(SendError::not_sent(Cause::DestinationNotFound))?;
+        let origin = self
+            .origin(request.uri_mut())
+            .ok_or(SendError::not_sent(Cause::DestinationNotFound))?;
+        request.headers_mut().insert(HOST, origin.host.clone());
         let watch = if request.body().is_end_stream() {
             None
         } else {
@@ -82,14 +116,14 @@ impl Client {
             let mut lease = self.lease(&origin, timeouts.connect).await?;
             let sent = lease.send(request, watch.as_ref(), timeouts).await;
             match sent {
-                Ok(response) => return Ok(self.receive(response, lease, timeouts.idle)),
+                Ok(response) => return Ok(receive(response, lease, timeouts.idle)),
                 // The pool's connection was gone before a byte was written: nobody's failure.
-                Err((Some(unsent), _)) if lease.served => request = unsent,
+                Err((Some(unsent), _)) if lease.connection.served => request = unsent,
                 Err((Some(_), error)) => return Err(SendError::not_sent(error.cause)),
                 Err((None, error)) => {
                     if error.fault == Fault::StaleConnection {
                         // Its likes were closed with it: the next is to be a fresh one.
-                        self.idle().remove(&origin);
+                        lock(&origin.idle).clear();
                     }
                     return Err(error);
                 }
@@ -98,17 +132,24 @@ impl Client {
     }
 
     /// A connection from the pool, else a new one.
-    async fn lease(&self, origin: &Origin, within: Duration) -> Result<Lease, SendError> {
+    async fn lease(&self, origin: &Arc<Origin>, within: Duration) -> Result<Lease, SendError> {
+        let lease = |connection| Lease {
+            origin: Arc::clone(origin),
+            connection,
+        };
         loop {
-            let kept = self.idle().get_mut(origin).and_then(VecDeque::pop_back);
-            let Some(mut lease) = kept else { break };
-            if !lease.is_spent() && lease.is_usable().await {
-                return Ok(lease);
+            let kept = lock(&origin.idle).pop_back();
+            let Some(mut connection) = kept else { break };
+            if !connection.is_spent() && connection.is_usable().await {
+                return Ok(lease(connection));
             }
         }
-        let connection = self.connector.connect(&origin.0, &origin.1, within).await?;
+        let stream = self
+            .connector
+            .connect(&origin.scheme, &origin.authority, within)
+            .await?;
         let (sender, driver) = http1::Builder::new()
-            .handshake(TokioIo::new(connection))
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| SendError::not_sent(Cause::HttpProtocolError))?;
         tokio::spawn(async move {
@@ -116,59 +157,31 @@ impl Client {
             let _ = driver.with_upgrades().await;
         });
         let now = Instant::now();
-        Ok(Lease {
-            origin: origin.clone(),
+        Ok(lease(Connection {
             sender,
             timer: Box::pin(tokio::time::sleep_until(now + within)),
             keep: KEEP,
             since: now,
             served: false,
-        })
+        }))
     }
+}
 
-    pub(super) fn give_back(&self, mut lease: Lease) {
-        if lease.sender.is_closed() {
-            return;
-        }
-        lease.since = Instant::now();
-        lease.served = true;
-        let mut idle = self.idle();
-        if !idle.contains_key(&lease.origin) {
-            idle.insert(lease.origin.clone(), VecDeque::new());
-        }
-        if let Some(kept) = idle.get_mut(&lease.origin) {
-            // The least recently used come first, and are the first to be of no use.
-            while kept.len() >= KEEP_MOST || kept.front().is_some_and(Lease::is_spent) {
-                kept.pop_front();
-            }
-            kept.push_back(lease);
-        }
+fn receive(
+    mut response: Response<hyper::body::Incoming>,
+    mut lease: Lease,
+    idle: Duration,
+) -> Response<Body> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let upgrade = hyper::upgrade::on(&mut response);
+        return response.map(|_| Body::tunnel(upgrade));
     }
-
-    fn receive(
-        self: Arc<Self>,
-        mut response: Response<hyper::body::Incoming>,
-        mut lease: Lease,
-        idle: Duration,
-    ) -> Response<Body> {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let upgrade = hyper::upgrade::on(&mut response);
-            return response.map(|_| Body::tunnel(upgrade));
-        }
-        lease.keep = keep_alive(response.headers()).unwrap_or(KEEP);
-        if response.headers().contains_key(TRANSFER_ENCODING) {
-            // https://www.rfc-editor.org/rfc/rfc9112#section-6.3
-            response.headers_mut().remove(CONTENT_LENGTH);
-        }
-        response.map(|body| {
-            let download = Download::new(body, lease, self, idle);
-            if download.is_end_stream() {
-                Body::empty()
-            } else {
-                Body::new(download)
-            }
-        })
+    lease.connection.keep = keep_alive(response.headers()).unwrap_or(KEEP);
+    if response.headers().contains_key(TRANSFER_ENCODING) {
+        // https://www.rfc-editor.org/rfc/rfc9112#section-6.3
+        response.headers_mut().remove(CONTENT_LENGTH);
     }
+    response.map(|body| Download::start(body, lease, idle))
 }
 
 impl Upstream for Client {
@@ -178,21 +191,25 @@ impl Upstream for Client {
 }
 
 impl Lease {
-    fn is_spent(&self) -> bool {
-        self.sender.is_closed() || self.since.elapsed() >= self.keep
+    /// Puts the connection among those that wait.
+    pub(super) fn give_back(self) {
+        let mut connection = self.connection;
+        if connection.sender.is_closed() {
+            return;
+        }
+        connection.since = Instant::now();
+        connection.served = true;
+        let mut idle = lock(&self.origin.idle);
+        // The least recently used come first, and are the first to be of no use.
+        while idle.len() >= KEEP_MOST || idle.front().is_some_and(Connection::is_spent) {
+            idle.pop_front();
+        }
+        idle.push_back(connection);
     }
 
-    /// Whether the next request can go at once. Where the connection has not
-    /// had its turn yet to notice the end of the last response it is given one;
-    /// where a request body is still on its way up, it would be a long wait.
-    async fn is_usable(&mut self) -> bool {
-        for _ in 0..2 {
-            match self.sender.ready().now_or_never() {
-                Some(ready) => return ready.is_ok(),
-                None => tokio::task::yield_now().await,
-            }
-        }
-        false
+    /// The connection's one timer.
+    pub(super) fn timer(&mut self) -> Pin<&mut Sleep> {
+        self.connection.timer.as_mut()
     }
 
     /// Sends and waits for the head. With the request, where no byte of it left.
@@ -202,8 +219,13 @@ impl Lease {
         watch: Option<&Watch>,
         timeouts: Timeouts,
     ) -> Result<Response<hyper::body::Incoming>, (Option<Request<Body>>, SendError)> {
-        let mut sent = pin!(self.sender.try_send_request(request));
-        let timer = &mut self.timer;
+        let Connection {
+            sender,
+            timer,
+            served,
+            ..
+        } = &mut self.connection;
+        let mut sent = pin!(sender.try_send_request(request));
         timer.as_mut().reset(Instant::now() + timeouts.first_byte);
         let outcome = std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = sent.as_mut().poll(cx) {
@@ -230,7 +252,7 @@ impl Lease {
                         error.cause = Cause::ConnectionReadTimeout;
                     }
                     Fault::Client
-                } else if self.served && error.cause == Cause::ConnectionTerminated {
+                } else if *served && error.cause == Cause::ConnectionTerminated {
                     Fault::StaleConnection
                 } else {
                     Fault::Backend
@@ -240,6 +262,29 @@ impl Lease {
             Err(cause) => Err((None, SendError::maybe_sent(cause))),
         }
     }
+}
+
+impl Connection {
+    fn is_spent(&self) -> bool {
+        self.sender.is_closed() || self.since.elapsed() >= self.keep
+    }
+
+    /// Whether the next request can go at once. Where the connection has not
+    /// had its turn yet to notice the end of the last response it is given one;
+    /// where a request body is still on its way up, it would be a long wait.
+    async fn is_usable(&mut self) -> bool {
+        for _ in 0..2 {
+            match self.sender.ready().now_or_never() {
+                Some(ready) => return ready.is_ok(),
+                None => tokio::task::yield_now().await,
+            }
+        }
+        false
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The error of this kind that another came from.
@@ -262,20 +307,6 @@ fn response_cause(error: &hyper::Error) -> Cause {
     } else {
         Cause::ConnectionTerminated
     }
-}
-
-/// Turns the absolute URI into origin form and the Host field
-/// (RFC 9112 section 3.2). `None` if it is not absolute.
-fn localize(request: &mut Request<Body>) -> Option<Origin> {
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    let origin = (parts.scheme.take()?, parts.authority.take()?);
-    let target = parts
-        .path_and_query
-        .unwrap_or_else(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from(target);
-    let host = HeaderValue::from_str(origin.1.as_str()).ok()?;
-    request.headers_mut().insert(HOST, host);
-    Some(origin)
 }
 
 /// Says that a body of unknown length is chunked: hyper would leave out that of

@@ -2,84 +2,28 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustix::io::Errno;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Cause, SendError};
-use crate::error::EdgeError;
-
-/// Whom connections to https backends trust.
-#[derive(Clone, Debug, Default)]
-pub struct Trust {
-    extra: Vec<CertificateDer<'static>>,
-}
-
-impl Trust {
-    /// The roots of the operating system.
-    pub fn system() -> Self {
-        Self::default()
-    }
-
-    /// These certificates too, in PEM.
-    ///
-    /// # Errors
-    /// There is no certificate in it, or a broken one.
-    pub fn and_pem(mut self, pem: &[u8]) -> Result<Self, EdgeError> {
-        let before = self.extra.len();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate
-                .map_err(|error| EdgeError::Certificates(format!("broken PEM: {error}")))?;
-            self.extra.push(certificate);
-        }
-        if self.extra.len() == before {
-            return Err(EdgeError::Certificates(
-                "no certificate found; expected PEM (`-----BEGIN CERTIFICATE-----`)".to_owned(),
-            ));
-        }
-        Ok(self)
-    }
-
-    fn config(&self) -> Result<ClientConfig, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        // Broken system certificates are common and harmless as long as one works.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for certificate in &self.extra {
-            roots.add(certificate.clone())?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(config)
-    }
-}
+use super::{Cause, SendError, Trust};
 
 /// Opens connections.
 pub(super) struct Connector {
     trust: Trust,
-    /// Roots take a while to load, and many have no https backend.
-    tls: OnceLock<Result<TlsConnector, rustls::Error>>,
 }
 
 impl Connector {
     pub(super) fn new(trust: Trust) -> Self {
-        Self {
-            trust,
-            tls: OnceLock::new(),
-        }
+        Self { trust }
     }
 
     /// A connection to the origin, or why there is none. Nothing was sent.
@@ -111,7 +55,10 @@ impl Connector {
         let addresses = timeout_at(deadline, tokio::net::lookup_host((host, port)))
             .await
             .map_err(|_| Cause::DnsTimeout)?
-            .map_err(|_| Cause::DnsError)?;
+            .map_err(|error| match out_of_descriptors(&error) {
+                true => Cause::ConnectionLimitReached,
+                false => Cause::DnsError,
+            })?;
 
         let mut last = Cause::DnsError;
         let mut addresses: Vec<_> = addresses.collect();
@@ -130,7 +77,8 @@ impl Connector {
                     }
                     let name = ServerName::try_from(host.to_owned())
                         .map_err(|_| Cause::TlsCertificateError)?;
-                    let handshake = self.tls()?.connect(name, stream);
+                    let tls = self.trust.tls().map_err(|_| Cause::ConfigurationError)?;
+                    let handshake = TlsConnector::from(tls).connect(name, stream);
                     return timeout_at(deadline, handshake)
                         .await
                         .map_err(|_| Cause::ConnectionTimeout)?
@@ -141,17 +89,12 @@ impl Connector {
         }
         Err(last)
     }
+}
 
-    fn tls(&self) -> Result<TlsConnector, Cause> {
-        self.tls
-            .get_or_init(|| {
-                self.trust
-                    .config()
-                    .map(|it| TlsConnector::from(Arc::new(it)))
-            })
-            .clone()
-            .map_err(|_| Cause::ConfigurationError)
-    }
+/// Our own side has no more of what connections are made of.
+fn out_of_descriptors(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 #[expect(
@@ -159,6 +102,9 @@ impl Connector {
     reason = "the operating system's kinds grow; whatever is new is unavailability"
 )]
 fn connect_cause(error: &io::Error) -> Cause {
+    if out_of_descriptors(error) {
+        return Cause::ConnectionLimitReached;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
         io::ErrorKind::TimedOut => Cause::ConnectionTimeout,

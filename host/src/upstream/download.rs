@@ -1,7 +1,6 @@
 //! A response body on its way down: gives its connection back when it is done.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::client::{Client, Lease};
-use crate::body::BodyError;
+use super::client::Lease;
+use crate::body::{Body, BodyError};
 
 /// The backend sent nothing for IDLE_TIMEOUT.
 #[derive(Debug, thiserror::Error)]
@@ -22,28 +21,30 @@ pub(crate) struct BodyTimeout(Duration);
 pub(super) struct Download {
     body: Incoming,
     /// The connection, until the body is read.
-    lease: Option<(Lease, Arc<Client>)>,
+    lease: Option<Lease>,
     idle: Duration,
     waiting: bool,
 }
 
 impl Download {
-    pub(super) fn new(body: Incoming, lease: Lease, client: Arc<Client>, idle: Duration) -> Self {
-        let mut this = Self {
+    /// The body of a response that arrived by this connection, which may be
+    /// all read already.
+    pub(super) fn start(body: Incoming, lease: Lease, idle: Duration) -> Body {
+        if body.is_end_stream() {
+            lease.give_back();
+            return Body::empty();
+        }
+        Body::new(Self {
             body,
-            lease: Some((lease, client)),
+            lease: Some(lease),
             idle,
             waiting: false,
-        };
-        this.release_if_read();
-        this
+        })
     }
 
-    fn release_if_read(&mut self) {
-        if self.body.is_end_stream()
-            && let Some((lease, client)) = self.lease.take()
-        {
-            client.give_back(lease);
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
         }
     }
 }
@@ -60,7 +61,9 @@ impl HttpBody for Download {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 this.waiting = false;
-                this.release_if_read();
+                if this.body.is_end_stream() {
+                    this.give_back();
+                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
@@ -68,20 +71,18 @@ impl HttpBody for Download {
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Ready(None) => {
-                if let Some((lease, client)) = this.lease.take() {
-                    client.give_back(lease);
-                }
+                this.give_back();
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let Some((lease, _)) = &mut this.lease else {
+                let Some(lease) = &mut this.lease else {
                     return Poll::Pending;
                 };
                 if !this.waiting {
                     this.waiting = true;
-                    lease.timer.as_mut().reset(Instant::now() + this.idle);
+                    lease.timer().reset(Instant::now() + this.idle);
                 }
-                ready!(lease.timer.as_mut().poll(cx));
+                ready!(lease.timer().poll(cx));
                 this.lease = None;
                 Poll::Ready(Some(Err(Box::new(BodyTimeout(this.idle)))))
             }

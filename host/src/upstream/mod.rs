@@ -4,6 +4,7 @@ mod client;
 mod closures;
 mod connect;
 mod download;
+mod trust;
 mod upload;
 
 use std::future::Future;
@@ -19,8 +20,8 @@ pub use crate::exchange::bindings::{Cause, Delivery};
 
 pub use client::Client;
 pub use closures::{Closures, IntoAnswer};
-pub use connect::Trust;
 pub(crate) use download::BodyTimeout;
+pub use trust::Trust;
 
 /// How long the parts of an attempt may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

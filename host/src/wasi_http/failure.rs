@@ -1,42 +1,15 @@
 //! What the client is told when the guest has no answer.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 
 use crate::body::Body;
-
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-
-/// The request is at fault.
-pub(super) fn client(status: StatusCode) -> Response<Body> {
-    answer(status, None)
-}
-
-/// The guest trapped, ran away, or does not start.
-pub(super) fn trapped() -> Response<Body> {
-    answer(StatusCode::BAD_GATEWAY, Some("proxy_internal_error"))
-}
+use crate::refusal;
 
 /// The guest gave an error code in place of a response.
 pub(super) fn coded(code: &ErrorCode) -> Response<Body> {
     let (status, error) = proxy_error(code);
-    answer(status, Some(error))
-}
-
-fn answer(status: StatusCode, error: Option<&'static str>) -> Response<Body> {
-    let reason = status.canonical_reason().unwrap_or("error");
-    let mut response = Response::new(Body::from(format!("{reason}\n")));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(error) = error
-        && let Ok(value) = HeaderValue::try_from(format!("edgelb; error={error}"))
-    {
-        headers.insert(PROXY_STATUS, value);
-    }
-    response
+    refusal::answer(status, error)
 }
 
 /// The proxy error type that a code stands for, and the status recommended for it.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderName;
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, Uri};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wasmtime::component::{GuestTaskId, ResourceTable};
@@ -20,15 +21,20 @@ use super::fields;
 use super::outgoing::{Attempt, Sending};
 use super::ticket::Ticket;
 use crate::clock::Clock;
+use crate::exchange::bindings::{self, Backend, EffectiveConfiguration};
 use crate::upstream::{Timeouts, Upstream};
 
 /// How much memory one instance may take.
 const MEMORY_LIMIT: usize = 128 << 20;
 
+/// Where a backend is.
+type Origin = (Scheme, Authority);
+
 /// What the instances of an isolate have in common.
 pub(super) struct World {
     pub(super) upstream: Arc<dyn Upstream>,
     pub(super) timeouts: Timeouts,
+    backends: Vec<Origin>,
     clock: Arc<dyn Clock>,
     seed: AtomicU64,
 }
@@ -54,16 +60,28 @@ pub(super) struct Hooks {
 impl World {
     pub(super) fn new(
         upstream: Arc<dyn Upstream>,
-        timeouts: Timeouts,
+        configuration: Option<&EffectiveConfiguration>,
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Self {
+        let backends = configuration.iter().flat_map(|it| &it.backends);
         Self {
             upstream,
-            timeouts,
+            timeouts: configuration.map(Timeouts::of).unwrap_or_default(),
+            // What is no authority is no request's.
+            backends: backends.filter_map(origin).collect(),
             clock,
             seed: AtomicU64::new(seed),
         }
+    }
+
+    /// Index of the backend that a request goes to, if it is one of the
+    /// configuration's.
+    pub(super) fn backend(&self, uri: &Uri) -> Option<u32> {
+        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
+        let is_meant = |origin: &Origin| (&origin.0, &origin.1) == (scheme, authority);
+        let index = self.backends.iter().position(is_meant)?;
+        u32::try_from(index).ok()
     }
 
     /// The hooks of an instance in this world.
@@ -98,6 +116,14 @@ impl World {
             tickets: HashMap::new(),
         }
     }
+}
+
+fn origin(backend: &Backend) -> Option<Origin> {
+    let scheme = match backend.scheme {
+        bindings::Scheme::Http => Scheme::HTTP,
+        bindings::Scheme::Https => Scheme::HTTPS,
+    };
+    Some((scheme, backend.authority.parse().ok()?))
 }
 
 impl WasiView for Guest {

@@ -21,6 +21,7 @@ use super::guest::{Guest, World};
 use super::request::Head;
 use super::ticket::Ticket;
 use crate::body::Body;
+use crate::event::{Event, EventSink};
 
 /// A request for the guest to answer. If it is lost, so is the way to answer.
 pub(super) struct Job {
@@ -37,12 +38,17 @@ pub(super) struct Job {
 pub(super) async fn run(
     blueprint: Arc<Blueprint>,
     world: Arc<World>,
+    events: EventSink,
     mut queue: UnboundedReceiver<Job>,
 ) {
     while let Some(first) = queue.recv().await {
-        if let Ok(mut instance) = blueprint.instantiate(&world).await {
-            // Whoever waits for an answer learns of the loss.
-            let _ = serve(&mut instance, first, &mut queue).await;
+        let served = async {
+            let mut instance = blueprint.instantiate(&world).await?;
+            serve(&mut instance, first, &mut queue).await
+        };
+        if let Err(trap) = served.await {
+            // Whoever waits for an answer learns of it by getting none.
+            events(&Event::lost(&trap));
         }
     }
 }

@@ -23,7 +23,7 @@ use super::guest::{Guest, World};
 use super::ticket::Ticket;
 use crate::body::Body;
 use crate::headers;
-use crate::upstream::{Cause, Fault, SendError, Timeouts, Upstream};
+use crate::upstream::{Cause, Fault, SendError, Timeouts};
 
 /// A response to come, as `wasi:http` wants it: with a future that would drive
 /// the connection if the upstream did not do so itself.
@@ -63,7 +63,7 @@ impl client::HostWithStore<Guest> for Client {
 
 /// One request to a backend.
 pub(super) struct Attempt {
-    upstream: Arc<dyn Upstream>,
+    world: Arc<World>,
     timeouts: Timeouts,
     /// The request it is sent for; none for what the guest does of its own.
     ticket: Option<Arc<Ticket>>,
@@ -72,14 +72,14 @@ pub(super) struct Attempt {
 impl Attempt {
     /// An attempt with the guest's timeouts, where it sets none with the edge's.
     pub(super) fn new(
-        world: &World,
+        world: &Arc<World>,
         options: Option<RequestOptions>,
         ticket: Option<Arc<Ticket>>,
     ) -> Self {
         let default = world.timeouts;
         let options = options.unwrap_or_default();
         Self {
-            upstream: Arc::clone(&world.upstream),
+            world: Arc::clone(world),
             timeouts: Timeouts {
                 connect: options.connect_timeout.unwrap_or(default.connect),
                 first_byte: options.first_byte_timeout.unwrap_or(default.first_byte),
@@ -96,11 +96,12 @@ impl Attempt {
         request: Request<WasiBody>,
     ) -> Result<(Response<WasiBody>, Driver), Error> {
         let ticket = self.ticket.clone();
+        let backend = self.world.backend(request.uri());
         let exchange = pin!(self.exchange(request));
         let response = match &ticket {
             None => exchange.await,
             Some(ticket) => {
-                ticket.count();
+                ticket.progress.attempt(backend);
                 match select(pin!(ticket.cancelled()), exchange).await {
                     Either::Left(((), _)) => Err(Error::HttpRequestDenied),
                     Either::Right((response, _)) => response,
@@ -115,11 +116,20 @@ impl Attempt {
         if may_lack_a_body(&request) {
             *request.body_mut() = body::peek(std::mem::take(request.body_mut())).await;
         }
+        if self.ticket.as_ref().is_some_and(|it| it.told_no_body())
+            && request.body().is_end_stream()
+        {
+            request.headers_mut().remove(CONTENT_LENGTH);
+        }
         let upgrade = request.headers().contains_key(UPGRADE);
         let response = self.send(request).await.map_err(|error| self.code(error))?;
 
         let (mut parts, body) = response.into_parts();
-        headers::retain(&mut parts.headers, |name| !super::fields::is_hidden(name));
+        headers::retain(
+            &mut parts.headers,
+            |name| !super::fields::is_hidden(name),
+            0,
+        );
         let body = if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             body.map_err(body::code).boxed_unsync()
         } else if !upgrade {
@@ -138,7 +148,7 @@ impl Attempt {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
         let again = (request.method().is_idempotent() && request.body().is_end_stream())
             .then(|| again(&request));
-        let send = |request| Arc::clone(&self.upstream).send(request, self.timeouts);
+        let send = |request| Arc::clone(&self.world.upstream).send(request, self.timeouts);
         match (send(request).await, again) {
             (Err(error), Some(again)) if error.fault == Fault::StaleConnection => send(again).await,
             (sent, _) => sent,

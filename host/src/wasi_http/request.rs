@@ -42,7 +42,8 @@ impl Head {
             None => host(&parts.headers)?,
         };
         let mut fields = parts.headers;
-        headers::retain(&mut fields, |name| !is_hidden(name) && *name != PEER_FIELD);
+        let shown = |name: &_| !is_hidden(name) && *name != PEER_FIELD;
+        headers::retain(&mut fields, shown, 1);
         if let Some(peer) = peer.and_then(|peer| HeaderValue::try_from(peer.to_string()).ok()) {
             fields.insert(PEER_FIELD, peer);
         }
@@ -88,14 +89,16 @@ fn host(headers: &HeaderMap) -> Result<Option<Authority>, BadTarget> {
 
 /// Says of a request without a body that it has none, where the method leaves
 /// that open: the field that tells chunked content from no content,
-/// `transfer-encoding`, is hidden from guests.
-pub(super) fn tell_no_body(parts: &mut request::Parts) {
+/// `transfer-encoding`, is hidden from guests. Answers whether it had to.
+pub(super) fn tell_no_body(parts: &mut request::Parts) -> bool {
     let clear = matches!(
         parts.method,
         Method::GET | Method::HEAD | Method::CONNECT | Method::TRACE
     );
-    if !clear && !parts.headers.contains_key(CONTENT_LENGTH) {
+    let told = !clear && !parts.headers.contains_key(CONTENT_LENGTH);
+    if told {
         let none = HeaderValue::from_static("0");
         parts.headers.insert(CONTENT_LENGTH, none);
     }
+    told
 }

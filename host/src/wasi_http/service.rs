@@ -16,13 +16,18 @@ use super::ticket::Ticket;
 use super::{body, failure};
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::exchange::{Answer, Client};
-use crate::upstream::{Timeouts, Upstream};
+use crate::event::EventSink;
+use crate::exchange::Client;
+use crate::exchange::bindings::EffectiveConfiguration;
+use crate::progress::Progress;
+use crate::refusal;
+use crate::upstream::Upstream;
 
 /// One isolate of a component that does its own I/O.
 pub(crate) struct Service {
     blueprint: Arc<Blueprint>,
     world: Arc<World>,
+    events: EventSink,
     /// To the isolate, once it runs.
     queue: Mutex<Option<UnboundedSender<Job>>>,
 }
@@ -36,13 +41,15 @@ impl Service {
     pub(crate) fn start(
         blueprint: Arc<Blueprint>,
         upstream: Arc<dyn Upstream>,
-        timeouts: Timeouts,
+        configuration: Option<&EffectiveConfiguration>,
         clock: Arc<dyn Clock>,
         seed: u64,
+        events: EventSink,
     ) -> Arc<Self> {
         Arc::new(Self {
             blueprint,
-            world: Arc::new(World::new(upstream, timeouts, clock, seed)),
+            world: Arc::new(World::new(upstream, configuration, clock, seed)),
+            events,
             queue: Mutex::default(),
         })
     }
@@ -50,25 +57,27 @@ impl Service {
     /// Answers a request. To drop the answer cancels what the guest sends for it.
     ///
     /// Interim responses are not relayed: `wasi:http` has none.
-    pub(crate) async fn fetch(self: &Arc<Self>, request: Request<Body>, client: Client) -> Answer {
+    pub(crate) async fn fetch(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        client: Client,
+        progress: &Progress,
+    ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
-        if body.is_end_stream() {
-            request::tell_no_body(&mut parts);
-        }
-        let ticket = Arc::new(Ticket::default());
-        let response = match Head::new(parts, client.peer, &mut self.world.hooks()) {
+        let told = body.is_end_stream() && request::tell_no_body(&mut parts);
+        let ticket = Arc::new(Ticket::new(told));
+        match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {
-                let waiting = Waiting(Some(&ticket));
+                let mut waiting = Waiting {
+                    ticket: &ticket,
+                    progress,
+                    answered: false,
+                };
                 let response = self.answer(head, body, &ticket).await;
-                waiting.over();
+                waiting.answered = true;
                 response
             }
-            Err(_) => failure::client(StatusCode::BAD_REQUEST),
-        };
-        Answer {
-            response,
-            backend: None,
-            attempts: ticket.sent(),
+            Err(_) => refusal::client(StatusCode::BAD_REQUEST),
         }
     }
 
@@ -78,15 +87,15 @@ impl Service {
         let mut answered = self.ask(head, body, ticket).await;
         if answered.is_err()
             && let Some(head) = again
-            && (ticket.sent() == 0 || method.is_idempotent())
+            && (ticket.progress.attempts() == 0 || method.is_idempotent())
         {
             answered = self.ask_alone(head, ticket).await;
         }
         let response = match (ticket.client_failure(), answered) {
-            (Some(status), _) => failure::client(status),
+            (Some(status), _) => refusal::client(status),
             (None, Ok(Ok(response))) => finish(response, ticket),
             (None, Ok(Err(code))) => failure::coded(&code),
-            (None, Err(Lost)) => failure::trapped(),
+            (None, Err(Lost)) => refusal::trapped(),
         };
         if has_no_body(&method, response.status()) {
             return response.map(|_| Body::empty());
@@ -121,6 +130,7 @@ impl Service {
         let alone = Self {
             blueprint: Arc::clone(&self.blueprint),
             world: Arc::clone(&self.world),
+            events: Arc::clone(&self.events),
             queue: Mutex::default(),
         };
         alone.ask(head, Body::empty(), ticket).await
@@ -141,6 +151,7 @@ impl Service {
         let isolate = isolate::run(
             Arc::clone(&self.blueprint),
             Arc::clone(&self.world),
+            Arc::clone(&self.events),
             receiver,
         );
         tokio::spawn(isolate);
@@ -150,19 +161,18 @@ impl Service {
     }
 }
 
-/// A client waiting for its answer. Dropped, it went away.
-struct Waiting<'a>(Option<&'a Ticket>);
-
-impl Waiting<'_> {
-    fn over(mut self) {
-        self.0 = None;
-    }
+/// A client waiting for its answer. Dropped without one, it went away.
+struct Waiting<'a> {
+    ticket: &'a Ticket,
+    progress: &'a Progress,
+    answered: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.0 {
-            ticket.cancel();
+        self.progress.follow(&self.ticket.progress);
+        if !self.answered {
+            self.ticket.cancel();
         }
     }
 }

@@ -1,16 +1,19 @@
 //! What the host knows of one request while the guest is at work on it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::Notify;
 
+use crate::progress::Progress;
+
 /// Shared by the request's `fetch` and by all that the guest sends for it.
-#[derive(Default)]
 pub(super) struct Ticket {
-    sent: AtomicU32,
+    told_no_body: bool,
+    /// What was sent to backends.
+    pub(super) progress: Progress,
     cancelled: AtomicBool,
     cancel: Notify,
     awaits_client: AtomicBool,
@@ -19,14 +22,23 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    /// Counts a request to a backend.
-    pub(super) fn count(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+    /// `told_no_body` is whether the guest was shown a `content-length` of 0
+    /// that the client did not send.
+    pub(super) fn new(told_no_body: bool) -> Self {
+        Self {
+            told_no_body,
+            progress: Progress::default(),
+            cancelled: AtomicBool::default(),
+            cancel: Notify::default(),
+            awaits_client: AtomicBool::default(),
+            client_failure: OnceLock::default(),
+            tunnel: Mutex::default(),
+        }
     }
 
-    /// How many requests were sent to backends.
-    pub(super) fn sent(&self) -> u32 {
-        self.sent.load(Ordering::Relaxed)
+    /// Whether a `content-length` of 0 is not the client's.
+    pub(super) fn told_no_body(&self) -> bool {
+        self.told_no_body
     }
 
     /// The client went away: nothing that is under way for it goes on.

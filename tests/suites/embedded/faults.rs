@@ -1,14 +1,38 @@
 //! A policy that traps or spins costs the request at hand, and nobody else.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use edgelb_host::{Cause, Door};
+use edgelb_host::{Cause, Door, Event};
 use edgelb_tests::FAULTY;
 use edgelb_tests::scene::{Act, Gate, Scene, by, get, response};
 use futures_util::future::join_all;
 
 fn faulty() -> Scene {
     Scene::build(Door::Exchange, &[], |edge| edge.component(FAULTY)).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_instance_is_told_with_the_reason() {
+    let told = Arc::<Mutex<Vec<_>>>::default();
+    let sink = Arc::clone(&told);
+    let scene = Scene::build(Door::Exchange, &[], |edge| {
+        edge.component(FAULTY).on_event(move |event| {
+            if let Event::InstanceLost { reason } = event {
+                sink.lock().unwrap().push(reason.clone());
+            }
+        })
+    });
+    let scene = scene.unwrap();
+    for (path, reason) in [
+        ("/trap-begin", "unreachable"),
+        ("/spin-begin", "processor time"),
+    ] {
+        scene.get(path).await;
+        let told = std::mem::take(&mut *told.lock().unwrap());
+        assert_eq!(told.len(), 2, "a call is made twice: {told:?}");
+        assert!(told.iter().all(|it| it.contains(reason)), "{told:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

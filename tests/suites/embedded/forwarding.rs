@@ -19,6 +19,7 @@ crate::both_doors!(
     redirects_are_not_followed,
     statuses_without_a_body_pass,
     lengths_pass_without_their_bodies,
+    no_body_is_not_given_a_length,
     bodies_pass_in_pieces,
     trailers_pass_both_ways,
 );
@@ -264,6 +265,17 @@ async fn lengths_pass_without_their_bodies(door: Door) {
         ["bytes 0-3/10"]
     );
     assert_eq!(response.body(), "part");
+}
+
+async fn no_body_is_not_given_a_length(door: Door) {
+    let scene = Scene::new(door, &[]);
+    for method in ["GET", "DELETE", "OPTIONS", "POST"] {
+        for (fields, length) in [(&[][..], None), (&[("content-length", "0")], Some("0"))] {
+            let received = seen(&scene, ask(method, "/", fields, "")).await;
+            let lengths = values(received.headers(), "content-length");
+            assert_eq!(lengths.first().copied(), length, "{method}");
+        }
+    }
 }
 
 async fn bodies_pass_in_pieces(door: Door) {

@@ -63,9 +63,14 @@ async fn ejection_trial_and_recovery_are_told_once_each() {
     let scene = Scene::build(Door::Exchange, &DOWN, |edge| {
         edge.on_event(move |event| {
             heard.lock().unwrap().push(match event {
-                Event::Ejected(ejection) => ("ejected", ejection.backend),
+                Event::Ejected(ejection) => {
+                    assert_eq!(ejection.length, Duration::from_secs(30));
+                    assert_eq!(ejection.reason, "connection_refused");
+                    ("ejected", ejection.backend)
+                }
                 Event::Trial(backend) => ("trial", *backend),
                 Event::Recovered(backend) => ("recovered", *backend),
+                Event::InstanceLost { reason } => panic!("{reason}"),
             });
         })
     });

@@ -9,6 +9,7 @@ mod affinity;
 mod configuration;
 mod faults;
 mod forwarding;
+mod handlers;
 mod health;
 mod isolates;
 mod parity;

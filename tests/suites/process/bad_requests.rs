@@ -92,10 +92,7 @@ async fn wrong_bodies_are_refused(door: Door) {
         );
     }
     // Whose fault it is is clear: no backend's.
-    for name in ["one", "two"] {
-        let log = format!("backend {name} ejected");
-        assert!(!stage.edgelb.process.stderr_so_far().contains(&log));
-    }
+    assert!(!stage.edgelb.process.stderr_so_far().contains(" ejected "));
     assert_eq!(stage.get("/").await.status(), 200);
 }
 

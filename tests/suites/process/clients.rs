@@ -1,6 +1,7 @@
 //! Clients that go away.
 
 use edgelb_tests::client::Client;
+use edgelb_tests::noise::Noise;
 use edgelb_tests::script::{Feed, Reply};
 
 use crate::stage::{Door, Stage};
@@ -9,6 +10,8 @@ crate::both_doors!(
     a_client_that_leaves_before_the_response_cancels_the_request,
     a_client_that_leaves_within_the_response_cancels_the_rest,
     a_client_that_leaves_within_its_own_body_cancels_the_request,
+    a_client_that_stops_reading_is_given_up,
+    beyond_the_most_connections_clients_wait,
 );
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -63,4 +66,38 @@ async fn a_client_that_leaves_within_its_own_body_cancels_the_request(door: Door
     backend.until("its end", |seen| seen.gone == 1).await;
     assert_eq!(stage.get("/").await.status(), 200);
     assert_eq!(stage.backends[1 - home].seen().requests, 0);
+}
+
+async fn a_client_that_stops_reading_is_given_up(door: Door) {
+    let stage = Stage::with(door.serve().env("IDLE_TIMEOUT", "300")).await;
+    let home = stage.home().await;
+    let backend = &stage.backends[home];
+    // More than all the buffers on the way take.
+    backend.always(Reply::noise(Noise::new(1, 64 << 20)));
+    let mut client = Client::connect(stage.address()).await;
+    client.send(GET).await;
+    client.response_head("GET").await;
+    backend.until("its end", |seen| seen.gone == 1).await;
+    // And nobody is blamed for it.
+    backend.always(Reply::ok("back"));
+    assert_eq!(stage.get("/").await.text(), "back");
+}
+
+async fn beyond_the_most_connections_clients_wait(door: Door) {
+    let serve = door
+        .serve()
+        .args(["--threads", "1", "--max-connections", "1"]);
+    let stage = Stage::with(serve).await;
+    stage.both(&Reply::ok("served"));
+    let mut first = Client::connect(stage.address()).await;
+    first.ask("GET", "/", "").await;
+    let mut second = Client::connect(stage.address()).await;
+    second.send(GET).await;
+    for _ in 0..20 {
+        first.ask("GET", "/", "").await;
+    }
+    let requests = || -> usize { stage.backends.iter().map(|it| it.seen().requests).sum() };
+    assert_eq!(requests(), 21, "none of the one who waits");
+    drop(first);
+    assert_eq!(second.response("GET").await.text(), "served");
 }

@@ -1,9 +1,10 @@
 //! The command line itself, and `edgelb check`.
 
+use edgelb_tests::HANDLER;
 use edgelb_tests::backend::Backend;
 use edgelb_tests::client;
 use edgelb_tests::nginx::Directory;
-use edgelb_tests::process::Edgelb;
+use edgelb_tests::process::{Edgelb, Signal};
 use edgelb_tests::script::Reply;
 
 #[tokio::test]
@@ -11,8 +12,11 @@ async fn usage_errors_exit_with_2_and_name_what_is_wrong() {
     for (arguments, word) in [
         (&["serve", "--nonsense"][..], "--nonsense"),
         (&["serve", "--listen", "here"], "here"),
+        (&["serve", "--listen", "8081"], "`127.0.0.1:8081`"),
+        (&["demo", "--listen", ":8081"], "`0.0.0.0:8081`"),
         (&["serve", "--door", "back"], "back"),
         (&["serve", "--threads", "0"], "0"),
+        (&["serve", "--max-connections", "0"], "0"),
         (&["serve", "--drain-timeout", "soon"], "soon"),
         (&["serve", "--log-format", "xml"], "xml"),
         (&["serve", "--component"], "--component"),
@@ -36,6 +40,7 @@ async fn help_names_every_flag() {
         "--env-file",
         "--upstream-ca",
         "--threads",
+        "--max-connections",
         "--access-log",
         "--log-format",
         "--drain-timeout",
@@ -79,6 +84,7 @@ async fn a_file_gives_what_the_environment_does_not() {
     let ended = Edgelb::new("check")
         .args(["--env-file", &file])
         .env("BACKEND_DOWN_TIME", "7000")
+        .env("BACKEND_A", " ")
         .run()
         .await;
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
@@ -108,4 +114,27 @@ async fn a_file_alone_is_enough_to_serve() {
     let edgelb = Edgelb::serve().args(["--env-file", &file]).start().await;
     let response = client::get(edgelb.address, "/").await;
     assert_eq!(response.text(), "from a file");
+}
+
+#[tokio::test]
+async fn any_component_can_be_served_by_the_standard_door() {
+    let directory = Directory::new();
+    let backend = Backend::start(|_| Reply::ok("from the origin"));
+    let mut edgelb = Edgelb::serve()
+        .args(["--door", "wasi-http", "--threads", "1", "--component"])
+        .arg(directory.write("handler.wasm", HANDLER))
+        .env("ORIGIN", backend.authority())
+        .start()
+        .await;
+    for count in ["1", "2"] {
+        assert_eq!(client::get(edgelb.address, "/count").await.text(), count);
+    }
+    let through = client::get(edgelb.address, "/").await;
+    assert_eq!(through.text(), "from the origin");
+    assert_eq!(client::get(edgelb.address, "/trap").await.status(), 502);
+    assert_eq!(client::get(edgelb.address, "/count").await.text(), "1");
+    edgelb.process.signal(Signal::TERM);
+    let ended = edgelb.process.ended().await;
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(ended.stderr.contains("instance lost"), "{}", ended.stderr);
 }

@@ -70,6 +70,18 @@ async fn no_backend_is_an_error_that_says_what_to_set() {
 }
 
 #[tokio::test]
+async fn https_backends_need_somebody_to_trust() {
+    let directory = Directory::new();
+    let none = directory.write("none.pem", "");
+    let ended = Edgelb::serve()
+        .env("SSL_CERT_FILE", none)
+        .env("BACKEND_A", "https://a.test")
+        .run()
+        .await;
+    refused(&ended, &["root certificates", "ca-certificates"]);
+}
+
+#[tokio::test]
 async fn a_component_that_cannot_be_read_is_named() {
     for door in ["exchange", "wasi-http"] {
         let ended = serve_component(door, "/nonexistent/x.wasm").await;
@@ -82,10 +94,9 @@ async fn what_is_no_component_is_refused() {
     let directory = Directory::new();
     let path = directory.write("x.wasm", "this is text");
     for door in ["exchange", "wasi-http"] {
-        refused(
-            &serve_component(door, &path).await,
-            &["not a WebAssembly component"],
-        );
+        let ended = serve_component(door, &path).await;
+        refused(&ended, &[&path, "not a WebAssembly component"]);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     }
 }
 
@@ -96,11 +107,19 @@ async fn a_missing_export_is_named() {
     let edgelb = directory.write("edgelb.wasm", edgelb_artifacts::EDGELB);
     refused(
         &serve_component("exchange", &edgelb).await,
-        &["edgelb:balancer/exchange"],
+        &[
+            &edgelb,
+            "edgelb:balancer/exchange",
+            "`edgelb serve --door wasi-http` runs it",
+        ],
     );
     refused(
         &serve_component("wasi-http", &balancer).await,
-        &["wasi:http/handler"],
+        &[
+            &balancer,
+            "wasi:http/handler",
+            "`edgelb serve --door exchange` runs it",
+        ],
     );
 }
 

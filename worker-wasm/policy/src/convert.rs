@@ -1,6 +1,6 @@
 //! The interface's types to the core's and back, losing nothing.
 
-use std::time::Duration;
+use alloc::string::ToString as _;
 
 use edgelb_balancer as core;
 use edgelb_config::Setting;
@@ -43,7 +43,7 @@ pub(crate) fn outcome(outcome: &wit::Outcome) -> core::Outcome<'_> {
 pub(crate) fn effects(ledger: &mut core::Ledger) -> wit::Effects {
     wit::Effects {
         changed: ledger.take_changed(),
-        unsettled: ledger.is_unsettled(),
+        next_trial: ledger.next_trial().map(|due| due.as_millis()),
         events: ledger.take_events().into_iter().map(Into::into).collect(),
     }
 }
@@ -55,16 +55,12 @@ pub(crate) fn configuration(
 ) -> wit::EffectiveConfiguration {
     wit::EffectiveConfiguration {
         backends: policy.backends.iter().map(Into::into).collect(),
-        connect_timeout: millis(policy.connect_timeout),
-        first_byte_timeout: millis(policy.first_byte_timeout),
-        idle_timeout: millis(policy.idle_timeout),
+        connect_timeout: core::millis(policy.connect_timeout),
+        first_byte_timeout: core::millis(policy.first_byte_timeout),
+        idle_timeout: core::millis(policy.idle_timeout),
         replay_limit: policy.replay_limit,
         settings: settings.iter().map(Into::into).collect(),
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Backends are counted by `u32` in the interface; no environment holds more.
@@ -79,6 +75,7 @@ impl From<core::Attempt> for wit::Attempt {
             edits: attempt.edits.into_bytes(),
             keep: attempt.keep,
             tunnel: attempt.tunnel,
+            client: attempt.client.map(|client| client.to_string()),
         }
     }
 }
@@ -114,9 +111,14 @@ impl From<wit::Tail> for core::Tail {
 impl From<core::Event> for wit::Event {
     fn from(event: core::Event) -> Self {
         match event {
-            core::Event::Ejected { backend, until } => Self::Ejected(wit::Ejection {
+            core::Event::Ejected {
+                backend,
+                until,
+                reason,
+            } => Self::Ejected(wit::Ejection {
                 backend: index(backend),
                 until: until.as_millis(),
+                reason: reason.to_string(),
             }),
             core::Event::Trial { backend } => Self::Trial(index(backend)),
             core::Event::Recovered { backend } => Self::Recovered(index(backend)),

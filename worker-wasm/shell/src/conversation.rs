@@ -3,21 +3,20 @@
 use std::mem;
 
 use wasip3::http::types::{Request, Response};
-use wasip3::random::insecure::get_insecure_random_u64;
 
 use crate::bindings::edgelb::balancer::exchange::{
-    self, Arrival, ExchangeId, Failure, Outcome, Step, Turn,
+    Arrival, ExchangeId, Failure, Outcome, Step, Turn,
 };
 use crate::incoming::Incoming;
 use crate::settings::Settings;
-use crate::{attempt, clock, response};
+use crate::{attempt, policy, response};
 
 /// Answers a request as the policy says.
 pub(crate) async fn hold(request: Request) -> Response {
     let settings = Settings::shared();
     let mut incoming = Incoming::new(request, settings.peer_field.as_deref());
     let mut arrived = None;
-    let mut step = exchange::begin(&incoming.head(), clock::now(), get_insecure_random_u64());
+    let mut step = policy::begin(&incoming.head());
     loop {
         match step.turn {
             Turn::Send(attempt) => {
@@ -63,12 +62,12 @@ impl UnderWay {
     fn settle(self, outcome: &Outcome) -> Step {
         let exchange = self.0;
         mem::forget(self);
-        exchange::settle(exchange, outcome, clock::now())
+        policy::settle(exchange, outcome)
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        exchange::abandon(self.0, clock::now());
+        policy::abandon(self.0);
     }
 }

@@ -21,7 +21,8 @@
 //! before anything else sees them. Unset, the peer is unknown. Never set it
 //! where the runtime does not append that field itself: clients could.
 //!
-//! Errors of the configuration are written to standard error, once an instance.
+//! Standard error is its log: a dated line for each error of the configuration,
+//! once an instance, and for each ejection, trial and recovery of a backend.
 //!
 //! # What WASI-HTTP cannot do
 //! - Interim responses (1xx) are not visible, so they are not relayed.
@@ -51,6 +52,8 @@ mod conversation;
 mod failure;
 mod fields;
 mod incoming;
+mod log;
+mod policy;
 mod response;
 mod settings;
 

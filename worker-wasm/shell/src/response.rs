@@ -5,11 +5,11 @@ use wasip3::wit_bindgen::{FutureReader, spawn_local};
 use wasip3::wit_future;
 
 use crate::attempt::Arrived;
-use crate::bindings::edgelb::balancer::exchange::{self, Forward, Reply, Tail};
-use crate::clock;
+use crate::bindings::edgelb::balancer::exchange::{Forward, Reply, Tail};
 use crate::failure::body_end;
 use crate::fields::{self, FieldList};
 use crate::incoming::{following, stream};
+use crate::policy;
 
 /// A backend's response with its fields edited and its body handed through.
 pub(crate) fn forward(arrived: Arrived, forward: &Forward) -> Response {
@@ -60,6 +60,6 @@ async fn watch(
     let upstream = connection.await;
     let downstream = delivered.await;
     if let Some(end) = body_end(&upstream, &downstream) {
-        exchange::finish(tail, end, clock::now());
+        policy::finish(tail, end);
     }
 }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use wasip3::http::types::RequestOptions;
 
 use crate::bindings::edgelb::balancer::exchange::{self, Backend, EffectiveConfiguration};
+use crate::log;
 
 /// The name of the request field that tells the peer; see the crate's docs.
 const PEER_FIELD: &str = "EDGELB_PEER_FIELD";
@@ -40,7 +41,9 @@ impl Settings {
                 (configuration.backends, configuration.replay_limit)
             }
             Err(errors) => {
-                report(&errors);
+                for error in &errors {
+                    log::line(format_args!("invalid configuration: {error}"));
+                }
                 (Vec::new(), 0)
             }
         };
@@ -59,14 +62,4 @@ fn set_timeouts(options: &RequestOptions, configuration: &EffectiveConfiguration
     let _ = options.set_connect_timeout(nanos(configuration.connect_timeout));
     let _ = options.set_first_byte_timeout(nanos(configuration.first_byte_timeout));
     let _ = options.set_between_bytes_timeout(nanos(configuration.idle_timeout));
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "standard error is the log of a component"
-)]
-fn report(errors: &[String]) {
-    for error in errors {
-        eprintln!("edgelb: {error}");
-    }
 }

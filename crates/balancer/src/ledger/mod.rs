@@ -3,10 +3,12 @@
 mod codec;
 mod standing;
 
-use std::time::Duration;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use self::standing::Transition;
 pub(crate) use self::standing::{Departure, Health, Standing, State};
+use crate::outcome::Reason;
 use crate::policy::Policy;
 use crate::rendezvous::backend_id;
 use crate::time::Timestamp;
@@ -20,6 +22,8 @@ pub enum Event {
         backend: usize,
         /// Until when.
         until: Timestamp,
+        /// What the last of its failures was.
+        reason: Reason,
     },
     /// An ejection ran out; one request went to the backend as a trial.
     Trial {
@@ -31,6 +35,15 @@ pub enum Event {
         /// Index of the backend.
         backend: usize,
     },
+}
+
+/// What is held against a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Charge {
+    /// What it did.
+    pub(crate) reason: Reason,
+    /// How long it asked to be left alone.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// Health, ejections and trials of the backends of one policy.
@@ -71,20 +84,22 @@ impl Ledger {
     /// What happened here since the last call; what was learned by merging has
     /// been told elsewhere.
     pub fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        core::mem::take(&mut self.events)
     }
 
     /// Whether anything was learned here since the last call, and so is worth
     /// handing to others.
     pub fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
+        core::mem::take(&mut self.changed)
     }
 
-    /// Whether any backend is ejected or on trial.
-    pub fn is_unsettled(&self) -> bool {
+    /// When the first trial falls due of a backend that is ejected or on trial;
+    /// `None` where all admit.
+    pub fn next_trial(&self) -> Option<Timestamp> {
         self.records
             .iter()
-            .any(|(_, standing)| standing.state != State::Admitting)
+            .filter_map(|(_, standing)| standing.next_trial())
+            .min()
     }
 
     /// The versioned encoding.
@@ -118,7 +133,7 @@ impl Ledger {
     pub(crate) fn reopens_in(&self, now: Timestamp) -> Duration {
         self.records
             .iter()
-            .map(|(_, standing)| standing.reopens(now).since(now))
+            .map(|(_, standing)| standing.next_trial().unwrap_or(now).since(now))
             .min()
             .unwrap_or_default()
     }
@@ -135,11 +150,14 @@ impl Ledger {
             began: now,
             trial: false,
         };
-        self.update(backend, |standing| {
+        let transition = self.update(backend, |standing| {
             let (dated, transition) = standing.depart(now, patience);
             departure = dated;
             transition
         });
+        if transition.is_some() {
+            self.events.push(Event::Trial { backend });
+        }
         departure
     }
 
@@ -151,8 +169,9 @@ impl Ledger {
         departure: Departure,
         now: Timestamp,
     ) -> Timestamp {
-        let recovered = self.update(backend, |standing| standing.succeed(departure.began, now));
-        if recovered {
+        let transition = self.update(backend, |standing| standing.succeed(departure.began, now));
+        if transition.is_some() {
+            self.events.push(Event::Recovered { backend });
             self.standing(backend).since
         } else {
             departure.began
@@ -165,12 +184,23 @@ impl Ledger {
         backend: usize,
         departure: Departure,
         now: Timestamp,
-        retry_after: Option<Duration>,
+        charge: Charge,
         policy: &Policy,
     ) {
-        self.update(backend, |standing| {
+        let Charge {
+            reason,
+            retry_after,
+        } = charge;
+        let transition = self.update(backend, |standing| {
             standing.fail(departure, now, retry_after, policy)
         });
+        if let Some(Transition::Ejected { until }) = transition {
+            self.events.push(Event::Ejected {
+                backend,
+                until,
+                reason,
+            });
+        }
     }
 
     /// An attempt ended and nobody is to blame.
@@ -181,24 +211,15 @@ impl Ledger {
         });
     }
 
-    /// Whether there was a transition.
     fn update(
         &mut self,
         backend: usize,
         change: impl FnOnce(&mut Standing) -> Option<Transition>,
-    ) -> bool {
-        let Some((_, standing)) = self.records.get_mut(backend) else {
-            return false;
-        };
+    ) -> Option<Transition> {
+        let (_, standing) = self.records.get_mut(backend)?;
         let before = *standing;
         let transition = change(standing);
         self.changed |= *standing != before;
-        self.events
-            .extend(transition.map(|transition| match transition {
-                Transition::Ejected { until } => Event::Ejected { backend, until },
-                Transition::Trial => Event::Trial { backend },
-                Transition::Recovered => Event::Recovered { backend },
-            }));
-        transition.is_some()
+        transition
     }
 }

@@ -16,7 +16,7 @@
 //! attempt no earlier than the last transition. What began in the same
 //! millisecond, but before, then stays before.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::policy::Policy;
 use crate::time::Timestamp;
@@ -89,22 +89,18 @@ pub(super) enum Transition {
 
 impl Standing {
     pub(super) fn health(&self, now: Timestamp) -> Health {
-        match self.state {
-            State::Admitting => Health::Admits,
-            State::Ejected { .. } | State::Trial { .. } if self.reopens(now) == now => {
-                Health::TrialDue
-            }
-            State::Ejected { .. } | State::Trial { .. } => Health::Refuses,
+        match self.next_trial() {
+            None => Health::Admits,
+            Some(due) if due <= now => Health::TrialDue,
+            Some(_) => Health::Refuses,
         }
     }
 
-    /// When a request may go there again; now at the earliest.
-    pub(super) fn reopens(&self, now: Timestamp) -> Timestamp {
+    /// When a request may go there as a trial; `None` where any may.
+    pub(super) fn next_trial(&self) -> Option<Timestamp> {
         match self.state {
-            State::Admitting => now,
-            State::Ejected { until: reopens } | State::Trial { deadline: reopens } => {
-                reopens.max(now)
-            }
+            State::Admitting => None,
+            State::Ejected { until: due } | State::Trial { deadline: due } => Some(due),
         }
     }
 
@@ -355,7 +351,7 @@ mod tests {
     #[test]
     fn retry_after_ejects_at_once_within_bounds() {
         let patient = Policy {
-            failure_threshold: std::num::NonZeroU32::MAX,
+            failure_threshold: core::num::NonZeroU32::MAX,
             backend_down_time_max: Duration::from_secs(60),
             ..Policy::default()
         };
@@ -373,7 +369,7 @@ mod tests {
     #[test]
     fn the_threshold_counts_consecutive_failures() {
         let policy = Policy {
-            failure_threshold: std::num::NonZeroU32::MIN.saturating_add(1),
+            failure_threshold: core::num::NonZeroU32::MIN.saturating_add(1),
             ..policy()
         };
         let mut standing = Standing::default();

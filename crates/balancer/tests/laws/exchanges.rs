@@ -71,7 +71,7 @@ impl Watch for Laws {
     fn events(&mut self, events: &[Event], now: Timestamp) {
         for event in events {
             match *event {
-                Event::Ejected { backend, until } => {
+                Event::Ejected { backend, until, .. } => {
                     assert!(until >= now, "an ejection lies ahead");
                     let most = now.after(self.policy.backend_down_time_max);
                     assert!(until <= most, "and is no longer than the longest");

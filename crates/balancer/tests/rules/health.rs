@@ -1,8 +1,8 @@
 //! Who is left out, for how long, and what happens when all are.
 
-use edgelb_balancer::{BodyEnd, Event, Scheme};
+use edgelb_balancer::{BodyEnd, Cause, Delivery, Event, Reason, Scheme};
 
-use crate::scenario::{Answer, GET, OK, REFUSED, Request, Scenario, TIMEOUT, backend};
+use crate::scenario::{Answer, ERROR, GET, OK, REFUSED, Request, Scenario, TIMEOUT, backend};
 
 /// The order in which the backends are tried for a key.
 fn order(scenario: &mut Scenario, key: &str) -> Vec<usize> {
@@ -17,7 +17,6 @@ fn order(scenario: &mut Scenario, key: &str) -> Vec<usize> {
 
 #[test]
 fn failures_are_told_from_answers() {
-    use edgelb_balancer::{Cause, Delivery};
     let own = Answer::Failed(Cause::InternalError, Delivery::NotSent);
     let table = [
         ("connect failure", REFUSED, true),
@@ -34,8 +33,50 @@ fn failures_are_told_from_answers() {
         let mut scenario = Scenario::new(|_| {});
         let sent = scenario.send(GET);
         scenario.settle(sent, answer);
-        assert_eq!(scenario.ledger.is_unsettled(), ejects, "{case}");
+        assert_eq!(scenario.ledger.next_trial().is_some(), ejects, "{case}");
     }
+}
+
+#[test]
+fn an_ejection_is_told_with_its_reason() {
+    let reason = |mut scenario: Scenario| match scenario.ledger.take_events()[..] {
+        [Event::Ejected { reason, .. }] => reason,
+        ref events => panic!("one ejection, not {events:?}"),
+    };
+    let table = [
+        (REFUSED, Reason::Failed(Cause::ConnectionRefused)),
+        (TIMEOUT, Reason::Failed(Cause::HttpResponseTimeout)),
+        (Answer::Response(500, ""), Reason::Status(500)),
+        (
+            Answer::Response(503, "retry-after:7\n"),
+            Reason::Status(503),
+        ),
+        (
+            Answer::Response(101, ""),
+            Reason::Failed(Cause::HttpProtocolError),
+        ),
+    ];
+    for (answer, expected) in table {
+        let mut scenario = Scenario::new(|_| {});
+        let sent = scenario.send(GET);
+        scenario.settle(sent, answer);
+        assert_eq!(reason(scenario), expected);
+    }
+
+    let mut scenario = Scenario::new(|_| {});
+    let tail = scenario.exchange(GET, &[OK]).tail();
+    let balancer = scenario.balancer.clone();
+    balancer.finish(tail, BodyEnd::Broken, &mut scenario.ledger, scenario.now);
+    assert_eq!(reason(scenario), Reason::BodyBroken);
+
+    let mut scenario = Scenario::new(|policy| {
+        policy.failure_threshold = std::num::NonZeroU32::MIN.saturating_add(1);
+    });
+    for answer in [TIMEOUT, ERROR] {
+        let sent = scenario.send(GET);
+        scenario.settle(sent, answer);
+    }
+    assert_eq!(reason(scenario), Reason::Status(500), "the last failure's");
 }
 
 #[test]
@@ -48,7 +89,8 @@ fn an_ejected_backend_is_skipped_and_tried_once_when_its_time_is_over() {
         scenario.ledger.take_events(),
         [Event::Ejected {
             backend: 1,
-            until: scenario.now.after(std::time::Duration::from_secs(30))
+            until: scenario.now.after(std::time::Duration::from_secs(30)),
+            reason: Reason::Failed(Cause::HttpResponseTimeout),
         }]
     );
     assert_ne!(scenario.send(request).backend, 1);
@@ -86,13 +128,13 @@ fn a_client_that_goes_away_counts_for_nobody() {
     let mut scenario = Scenario::new(|_| {});
     let sent = scenario.send(GET);
     sent.then.abandon(&mut scenario.ledger, scenario.now);
-    assert!(!scenario.ledger.is_unsettled() && !scenario.ledger.take_changed());
+    assert!(scenario.ledger.next_trial().is_none() && !scenario.ledger.take_changed());
     let tail = scenario.exchange(GET, &[OK]).tail();
     let end = BodyEnd::Abandoned;
     scenario
         .balancer
         .finish(tail, end, &mut scenario.ledger, scenario.now);
-    assert!(!scenario.ledger.is_unsettled());
+    assert!(scenario.ledger.next_trial().is_none());
 }
 
 #[test]
@@ -106,7 +148,7 @@ fn a_body_that_breaks_off_counts_even_after_a_recovery() {
         scenario
             .balancer
             .finish(tail, end, &mut scenario.ledger, scenario.now);
-        assert!(scenario.ledger.is_unsettled());
+        assert!(scenario.ledger.next_trial().is_some());
         scenario.wait(300_000);
     }
     // Of the response whose head came first, nothing is said by its end.
@@ -119,7 +161,7 @@ fn a_body_that_breaks_off_counts_even_after_a_recovery() {
     scenario
         .balancer
         .finish(tail, end, &mut scenario.ledger, scenario.now);
-    assert!(!scenario.ledger.is_unsettled());
+    assert!(scenario.ledger.next_trial().is_none());
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn what_ends_without_a_response_says_why() {
     let denied = Answer::Failed(Cause::HttpRequestDenied, edgelb_balancer::Delivery::NotSent);
     let table = [
         ([REFUSED, REFUSED, REFUSED], 503, "connection_refused"),
-        ([REFUSED, REFUSED, denied], 503, "http_request_denied"),
+        ([REFUSED, REFUSED, denied], 502, "http_request_denied"),
         ([REFUSED, RESET, REFUSED], 502, "connection_refused"),
         ([REFUSED, REFUSED, TIMEOUT], 504, "http_response_timeout"),
         ([TIMEOUT, ERROR, RESET], 502, "connection_terminated"),
@@ -113,13 +113,8 @@ fn what_ends_without_a_response_says_why() {
             value("proxy-status"),
             Some(format!("edgelb; error={error}"))
         );
-        // Soonest of all opens what has been ejected for 30 s; what was denied
-        // on our own side has not been ejected at all.
-        let retry_after = match (status, error) {
-            (503, "http_request_denied") => Some("1".to_owned()),
-            (503, _) => Some("30".to_owned()),
-            _ => None,
-        };
+        // Soonest of all opens what has been ejected for 30 s.
+        let retry_after = (status == 503).then(|| "30".to_owned());
         assert_eq!(value("retry-after"), retry_after, "{error}");
     }
 }

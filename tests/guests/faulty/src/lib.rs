@@ -63,7 +63,7 @@ impl Guest for Faulty {
         Policy::ledger()
     }
 
-    fn merge(ledger: Vec<u8>) -> bool {
+    fn merge(ledger: Vec<u8>) -> Option<Timestamp> {
         Policy::merge(ledger)
     }
 }

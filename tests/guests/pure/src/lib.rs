@@ -65,7 +65,7 @@ pub extern "C" fn everything(now: u64, seed: u64, status: u16) -> usize {
             let _ = balancer.settle_unknown(outcome, now);
             let encoded = ledger.encode();
             ledger.merge(&encoded);
-            return ledger.take_events().len() + usize::from(ledger.is_unsettled());
+            return ledger.take_events().len() + usize::from(ledger.next_trial().is_some());
         }
         step = then.settle(outcome, &mut ledger, now);
     }

@@ -1,0 +1,153 @@
+//! The access log's way to a file or standard output.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::report;
+
+/// A file that is appended to, and can be opened anew under way.
+#[derive(Clone, Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: Arc<Mutex<File>>,
+}
+
+impl LogFile {
+    /// Opens the file, or creates it.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: Arc::new(Mutex::new(append_to(path)?)),
+        })
+    }
+
+    /// Opens the file of this name, whoever may have moved the one before.
+    fn reopen(&self) -> io::Result<()> {
+        let file = append_to(&self.path)?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Tells of errors, the first of each streak.
+pub(super) struct Watched<W> {
+    sink: W,
+    failing: bool,
+}
+
+impl<W: Write> Watched<W> {
+    pub(super) fn new(sink: W) -> Self {
+        Self {
+            sink,
+            failing: false,
+        }
+    }
+
+    fn note<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        match &done {
+            Ok(_) => self.failing = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted || self.failing => {}
+            Err(error) => {
+                self.failing = true;
+                report::line(format_args!("the access log cannot be written: {error}"));
+            }
+        }
+        done
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let done = self.sink.write(bytes);
+        self.note(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+/// From now on SIGHUP opens the file anew, if there is one, and does nothing
+/// else: who rotates logs moves the file first and signals then.
+pub(super) fn reopen_on_hangup(file: Option<LogFile>) -> io::Result<()> {
+    let event_loop = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut hangups = {
+        let _entered = event_loop.enter();
+        signal(SignalKind::hangup())?
+    };
+    let reopen = async move {
+        while hangups.recv().await.is_some() {
+            if let Some(file) = &file
+                && let Err(error) = file.reopen()
+            {
+                let path = file.path.display();
+                report::line(format_args!(
+                    "the access log `{path}` cannot be opened anew: {error}"
+                ));
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("edgelb-hangup".to_owned())
+        .spawn(move || event_loop.block_on(reopen))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails as often as is said, then takes everything.
+    struct Full(u32);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            match self.0.checked_sub(1) {
+                Some(left) => {
+                    self.0 = left;
+                    Err(io::ErrorKind::StorageFull.into())
+                }
+                None => Ok(bytes.len()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_streak_of_errors_ends_with_a_success() {
+        let mut sink = Watched::new(Full(2));
+        let failing: Vec<_> = (0..4)
+            .map(|_| {
+                let written = sink.write(b"a line").is_ok();
+                assert_eq!(written, !sink.failing);
+                sink.failing
+            })
+            .collect();
+        assert_eq!(failing, [true, true, false, false]);
+    }
+}

@@ -1,0 +1,65 @@
+//! How far an exchange has got, for whoever tells of it.
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Kept up to date by the door that an exchange goes by, and of use whenever it
+/// ends: its future may be dropped at any attempt.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    attempts: AtomicU32,
+    /// Index of the backend tried last, or [`NONE`].
+    backend: AtomicU32,
+    client: OnceLock<IpAddr>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            attempts: AtomicU32::new(0),
+            backend: AtomicU32::new(NONE),
+            client: OnceLock::new(),
+        }
+    }
+}
+
+impl Progress {
+    /// An attempt begins, at a backend if it is one of the configuration's.
+    pub(crate) fn attempt(&self, backend: Option<u32>) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.backend
+            .store(backend.unwrap_or(NONE), Ordering::Relaxed);
+    }
+
+    /// The client is this, and not the peer.
+    pub(crate) fn identify(&self, client: IpAddr) {
+        // It is the same by each attempt.
+        let _ = self.client.set(client);
+    }
+
+    /// As far as another has got.
+    pub(crate) fn follow(&self, other: &Self) {
+        self.attempts.store(other.attempts(), Ordering::Relaxed);
+        let backend = other.backend.load(Ordering::Relaxed);
+        self.backend.store(backend, Ordering::Relaxed);
+    }
+
+    /// How many attempts there were.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Index of the backend tried last.
+    pub(crate) fn backend(&self) -> Option<usize> {
+        let backend = self.backend.load(Ordering::Relaxed);
+        (backend != NONE).then_some(backend as usize)
+    }
+
+    /// The client, where it is known not to be the peer.
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        self.client.get().copied()
+    }
+}

@@ -1,0 +1,175 @@
+//! One line a request.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::access_log::{AccessLog, LogFormat};
+use super::connection::Context;
+use super::redact::Redacted;
+use crate::body::{Body, BodyError};
+use crate::progress::Progress;
+
+/// The status of a request whose client left before there was one.
+const CLIENT_CLOSED: u16 = 499;
+
+/// A line in the making. It is written when it is dropped: when the body or the
+/// tunnel has ended, or the client left.
+pub(super) struct Line {
+    log: AccessLog,
+    context: Arc<Context>,
+    begun: Instant,
+    peer: IpAddr,
+    method: Method,
+    host: Option<HeaderValue>,
+    target: Option<PathAndQuery>,
+    progress: Progress,
+    status: u16,
+    bytes: u64,
+}
+
+impl Line {
+    /// Begins one, if there is a log.
+    pub(super) fn begin<B>(
+        context: &Arc<Context>,
+        request: &Request<B>,
+        peer: IpAddr,
+    ) -> Option<Self> {
+        let log = context.access_log.clone()?;
+        Some(Self {
+            log,
+            context: Arc::clone(context),
+            begun: Instant::now(),
+            peer,
+            method: request.method().clone(),
+            host: request.headers().get(HOST).cloned(),
+            target: request.uri().path_and_query().cloned(),
+            progress: Progress::default(),
+            status: CLIENT_CLOSED,
+            bytes: 0,
+        })
+    }
+
+    /// To be kept up to date by whoever answers the request.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The client is answered with this.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    /// So many bytes of the content went to the client.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Goes with the response to the end of its body.
+    pub(super) fn finish(mut self, response: Response<Body>) -> Response<Body> {
+        self.answered(response.status());
+        if response.body().is_end_stream() {
+            return response;
+        }
+        response.map(|body| Body::new(Counted { body, line: self }))
+    }
+
+    fn write(&self) -> String {
+        let backend = self.progress.backend().and_then(|index| {
+            let configuration = self.context.edge.configuration()?;
+            Some(configuration.backends.get(index)?.name.as_str())
+        });
+        let host = self
+            .host
+            .as_ref()
+            .map_or("-".into(), |host| String::from_utf8_lossy(host.as_bytes()));
+        let target = Redacted(self.target.as_ref().map_or("*", PathAndQuery::as_str));
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        let client = self.progress.client().unwrap_or(self.peer);
+        let attempts = self.progress.attempts();
+        let duration = self.begun.elapsed().as_secs_f64() * 1e3;
+        let Self {
+            method,
+            status,
+            bytes,
+            ..
+        } = self;
+        let mut line = String::with_capacity(192);
+        // Writing to a string does not fail.
+        let _ = match self.log.format {
+            LogFormat::Text => writeln!(
+                line,
+                "{time} {client} \"{method} {} {}\" {status} {bytes} {duration:.3} {} {attempts}",
+                unquoted(&host),
+                unquoted(&target.to_string()),
+                backend.unwrap_or("-"),
+            ),
+            LogFormat::Json => writeln!(
+                line,
+                r#"{{"time":"{time}","client":"{client}","method":"{method}","host":{},"target":{},"status":{status},"bytes":{bytes},"duration_ms":{duration:.3},"backend":{},"attempts":{attempts}}}"#,
+                serde_json::Value::from(host.as_ref()),
+                serde_json::Value::from(target.to_string()),
+                serde_json::Value::from(backend),
+            ),
+        };
+        line
+    }
+}
+
+/// What a client sends must not end the quotes around it.
+fn unquoted(text: &str) -> Cow<'_, str> {
+    if text.contains(['"', ' ']) {
+        text.replace('"', "%22").replace(' ', "%20").into()
+    } else {
+        text.into()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.log.write(self.write());
+    }
+}
+
+/// A body whose bytes are counted.
+struct Counted {
+    body: Body,
+    line: Line,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            this.line.count(data.len());
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
