@@ -11,7 +11,7 @@ _list:
     @{{ just_executable() }} --list --unsorted
 
 # Everything that CI checks
-test: fmt build clippy doc tests deny
+test: fmt build clippy doc tests cloudflare deny
 
 # The code is formatted
 fmt:
@@ -25,25 +25,26 @@ build:
 clippy: _targets
     cargo clippy --locked --workspace --all-targets -- -D warnings
     cargo clippy --locked --target wasm32-wasip2 --target-dir target/clippy --profile component \
-        -p edgelb-policy -p edgelb-balancer-component -p edgelb-shell -p edgelb-faulty -p edgelb-handler -- -D warnings
+        -p edgelb-policy -p edgelb-shell -p edgelb-faulty -p edgelb-handler -- -D warnings
     cargo clippy --locked --target wasm32-unknown-unknown --target-dir target/clippy --profile component \
-        -p edgelb-pure -- -D warnings
+        -p edgelb-balancer-component -p edgelb-pure -- -D warnings
 
 # The documentation builds, without a broken link
 doc:
     cargo doc --locked --workspace --no-deps --document-private-items
 
-# All tests: tables, laws, the component in the embedded host, the real process on real sockets
-tests *filter: build _nginx
-    cargo test --locked --workspace -- {{ filter }}
+# All tests: tables, laws, the component in the embedded host, the real process on real
+# sockets, and every scenario on every runtime that registries provide
+tests *filter: build _nginx _runtimes
+    CONFORMANCE=all cargo test --locked --workspace -- {{ filter }}
 
-# Every scenario on every runtime: `just conformance [RUNTIME]... [PART OF A NAME]...`
+# Of these only the last: `just conformance [RUNTIME]... [PART OF A NAME]...`
 conformance *filter: build _runtimes
     CONFORMANCE=all cargo test --locked --workspace --test conformance -- {{ filter }}
 
 # The adapter for Cloudflare Workers: its types, and its suite on real workerd
-cloudflare:
-    npm --prefix deploy/cloudflare ci
+cloudflare: build
+    @.ci/need cloudflare
     npm --prefix deploy/cloudflare run check
     npm --prefix deploy/cloudflare test
 

@@ -7,8 +7,7 @@ use anyhow::{Context, Result};
 use edgelb_build::Target;
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
-
-const PACKAGES: [&str; 2] = ["edgelb-balancer-component", "edgelb-shell"];
+use wit_component::ComponentEncoder;
 
 /// What they are made of, from the workspace's root.
 const SOURCES: [&str; 8] = [
@@ -23,9 +22,13 @@ const SOURCES: [&str; 8] = [
 ];
 
 fn main() -> Result<()> {
-    let built = edgelb_build::guests(Target::Component, &PACKAGES, &SOURCES)?;
-    let balancer = read(&built.join("balancer.wasm"))?;
-    let shell = read(&built.join("edgelb_shell.wasm"))?;
+    let guest = |target, package, file| {
+        let built = edgelb_build::guests(target, &[package], &SOURCES)?;
+        read(&built.join(file))
+    };
+    let balancer = guest(Target::Bare, "edgelb-balancer-component", "balancer.wasm")?;
+    let balancer = encode(&balancer).context("balancer.wasm cannot be a component")?;
+    let shell = guest(Target::Component, "edgelb-shell", "edgelb_shell.wasm")?;
     let edgelb = compose(&balancer, &shell).context("the components cannot be composed")?;
 
     let out_dir = env::var_os("OUT_DIR").context("OUT_DIR is not set")?;
@@ -34,6 +37,14 @@ fn main() -> Result<()> {
         publish(directory, "edgelb.wasm", &edgelb)?;
     }
     Ok(())
+}
+
+/// Makes a component of a module by the interface it carries in a section.
+fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)?
+        .encode()
 }
 
 /// Gives the shell its one import that is not WASI's. Both components are

@@ -2,6 +2,7 @@
 
 use crate::authority;
 use crate::head::{RequestHead, Scheme};
+use crate::lists::is;
 use crate::policy::Policy;
 use crate::session::is_same_secret;
 use crate::survey::Survey;
@@ -165,8 +166,7 @@ fn is_authorized(survey: &Survey<'_>, policy: &Policy) -> bool {
     credentials
         .split_at_checked("Bearer ".len())
         .is_some_and(|(scheme, shown)| {
-            scheme.eq_ignore_ascii_case(b"Bearer ")
-                && is_same_secret(token.as_bytes(), shown.trim_ascii())
+            is(scheme, "Bearer ") && is_same_secret(token.as_bytes(), shown.trim_ascii())
         })
 }
 
@@ -178,7 +178,7 @@ fn is_primary(host: Option<&str>, policy: &Policy) -> bool {
         || policy
             .primary_domains
             .iter()
-            .any(|domain| host.is_some_and(|host| domain.eq_ignore_ascii_case(host)))
+            .any(|domain| host.is_some_and(|host| is(host.as_bytes(), domain)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What clients are hashed by.
 
-use std::net::IpAddr;
-use std::num::NonZeroU8;
+use core::net::IpAddr;
+use core::num::NonZeroU8;
 
 use crate::policy::AffinityKey;
 use crate::rendezvous::Affinity;

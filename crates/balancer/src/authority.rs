@@ -1,7 +1,7 @@
 //! The authority of a request: `uri-host [ ":" port ]`
 //! (<https://www.rfc-editor.org/rfc/rfc9110#section-7.2>).
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 /// The host of a well-formed authority, an IPv6 address with its brackets.
 ///
@@ -12,11 +12,11 @@ use std::net::Ipv6Addr;
 pub(crate) fn host(authority: &str) -> Option<&str> {
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']')?;
-        authority[1..end].parse::<Ipv6Addr>().ok()?;
-        authority.split_at(end + 1)
+        authority.get(1..end)?.parse::<Ipv6Addr>().ok()?;
+        authority.split_at_checked(end + 1)?
     } else {
         let end = authority.find(':').unwrap_or(authority.len());
-        let (name, port) = authority.split_at(end);
+        let (name, port) = authority.split_at_checked(end)?;
         is_reg_name(name.as_bytes()).then_some((name, port))?
     };
     (port.is_empty() || is_port(port.strip_prefix(':')?)).then_some(host)

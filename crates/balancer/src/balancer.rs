@@ -1,7 +1,10 @@
 //! The balancer: a policy made ready, and the beginning of every exchange.
 
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::admission::{Admission, admit};
 use crate::affinity;
@@ -12,7 +15,7 @@ use crate::head::{RequestHead, Scheme};
 use crate::ledger::{Charge, Departure, Health, Ledger};
 use crate::lists::is_token;
 use crate::outcome::{Class, Reason, classify, is_idempotent};
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Backend, Policy, PolicyError};
 use crate::rendezvous::{Affinity, backend_id, draw};
 use crate::session::Sessions;
 use crate::step::{BodyEnd, Cause, Outcome, Step, Tail};
@@ -45,14 +48,11 @@ impl Balancer {
         if policy.backends.is_empty() {
             return Err(PolicyError::NoBackend);
         }
-        let mut names: Vec<_> = policy
-            .backends
-            .iter()
-            .map(|backend| &backend.name)
-            .collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(PolicyError::DuplicateBackend(pair[0].clone()));
+        for (index, backend) in policy.backends.iter().enumerate() {
+            let is_same = |other: &Backend| other.name == backend.name;
+            if policy.backends[..index].iter().any(is_same) {
+                return Err(PolicyError::DuplicateBackend(backend.name.clone()));
+            }
         }
         if !is_token(policy.session_cookie_name.as_bytes()) {
             return Err(PolicyError::CookieName(policy.session_cookie_name));

@@ -5,13 +5,13 @@
 //! trusted peers vouch for it; the transport peer. Nothing a client itself
 //! sends is believed.
 
-use std::net::{IpAddr, SocketAddr};
-
-use ipnet::IpNet;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::fields::Fields;
 use crate::head::Scheme;
-use crate::lists::elements;
+use crate::lists::{elements, is};
+use crate::network::Network;
 use crate::survey::Survey;
 
 /// Who is at the other end of the connection.
@@ -24,7 +24,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn of(text: &str, trusted: &[IpNet]) -> Self {
+    pub(crate) fn of(text: &str, trusted: &[Network]) -> Self {
         let address = parse(text.as_bytes());
         Self {
             address,
@@ -43,7 +43,7 @@ pub(crate) fn identify(
     peer: Peer,
     survey: &Survey<'_>,
     fields: Fields<'_>,
-    trusted: &[IpNet],
+    trusted: &[Network],
 ) -> Option<IpAddr> {
     let named = survey
         .platform
@@ -52,10 +52,10 @@ pub(crate) fn identify(
     if named.is_some() || !peer.trusted || !survey.forwarded_for {
         return named.or(peer.address);
     }
-    let chain: Vec<_> = fields
-        .values("x-forwarded-for")
-        .flat_map(elements)
-        .collect();
+    let mut chain = Vec::new();
+    for list in fields.values("x-forwarded-for") {
+        chain.extend(elements(list));
+    }
     let mut client = peer.address;
     for address in chain.into_iter().rev().map_while(parse) {
         client = Some(address);
@@ -74,8 +74,8 @@ pub(crate) fn scheme(peer: Peer, connection: Scheme, named: Option<&[u8]>) -> Sc
         .filter(|_| peer.trusted)
         .and_then(|value| elements(value).last());
     match named {
-        Some(value) if value.eq_ignore_ascii_case(b"https") => Scheme::Https,
-        Some(value) if value.eq_ignore_ascii_case(b"http") => Scheme::Http,
+        Some(value) if is(value, "https") => Scheme::Https,
+        Some(value) if is(value, "http") => Scheme::Http,
         _ => connection,
     }
 }
@@ -84,21 +84,23 @@ pub(crate) fn scheme(peer: Peer, connection: Scheme, named: Option<&[u8]>) -> Sc
 /// quotes and zone. IPv4 mapped into IPv6 is IPv4.
 fn parse(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?.trim_matches('"');
-    let address = if let Ok(address) = text.parse::<IpAddr>() {
-        address
-    } else if let Ok(socket) = text.parse::<SocketAddr>() {
-        socket.ip()
-    } else {
-        let inner = text
-            .strip_prefix('[')
-            .map_or(text, |rest| rest.split(']').next().unwrap_or(rest));
-        inner.split('%').next()?.parse().ok()?
+    let inner = text
+        .strip_prefix('[')
+        .map_or(text, |rest| rest.split(']').next().unwrap_or(rest));
+    let address = match inner.split('%').next()?.parse() {
+        Ok(address) => address,
+        Err(_) => {
+            let (address, port) = text.split_once(':')?;
+            let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+            port.parse::<u16>().ok().filter(|_| is_port)?;
+            IpAddr::V4(address.parse().ok()?)
+        }
     };
     Some(address.to_canonical())
 }
 
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|net| net.contains(&address))
+fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
 }
 
 #[cfg(test)]
@@ -125,6 +127,10 @@ mod tests {
             ("\"[2001:db8::1]:8080\"", ip("2001:db8::1")),
             ("::ffff:192.0.2.1", ip("192.0.2.1")),
             ("fe80::1%eth0", ip("fe80::1")),
+            ("[fe80::1%5]:8080", ip("fe80::1")),
+            ("192.0.2.1:", None),
+            ("192.0.2.1:+80", None),
+            ("192.0.2.1:65536", None),
             ("", None),
             ("unknown", None),
             ("_hidden", None),
@@ -138,7 +144,8 @@ mod tests {
 
     #[test]
     fn only_those_are_believed_who_may_be() {
-        let proxies = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
+        let proxies = [("10.0.0.0", 8), ("fd00::", 8)]
+            .map(|(first, length)| Network::new(first.parse().unwrap(), length).unwrap());
         let policy = Policy {
             client_ip_header: Some("platform-ip".to_owned()),
             ..Policy::default()

@@ -1,6 +1,8 @@
 //! Cookies as clients send them
 //! (<https://www.rfc-editor.org/rfc/rfc6265#section-4.2>).
 
+use alloc::vec::Vec;
+
 /// The value of the first cookie of this name.
 pub(crate) fn value<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     pairs(field)

@@ -1,5 +1,7 @@
 //! What to do to the fields of a message, as data.
 
+use alloc::vec::Vec;
+
 use crate::fields::push_line;
 
 /// One edit.
@@ -34,25 +36,27 @@ impl Edits {
         self.0.extend_from_slice(&others.0);
     }
 
-    /// Removes every field of this name.
+    /// Removes every field of this name, however it came.
     pub fn remove(&mut self, name: &str) {
         self.0.push(b'-');
-        self.name(name);
+        let start = self.0.len();
+        self.0.extend_from_slice(name.as_bytes());
+        self.0[start..].make_ascii_lowercase();
         self.0.push(b'\n');
     }
 
-    /// Replaces every field of this name by one.
-    pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) {
+    /// Replaces every field of this name, in lower case, by one.
+    pub fn set(&mut self, name: &'static str, value: impl AsRef<[u8]>) {
         self.line(b'=', name, &[value.as_ref()]);
     }
 
     /// The same with a value in parts.
-    pub(crate) fn set_parts(&mut self, name: &str, value: &[&[u8]]) {
+    pub(crate) fn set_parts(&mut self, name: &'static str, value: &[&[u8]]) {
         self.line(b'=', name, value);
     }
 
-    /// Appends a field.
-    pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) {
+    /// Appends a field of this name, in lower case.
+    pub fn append(&mut self, name: &'static str, value: impl AsRef<[u8]>) {
         self.line(b'+', name, &[value.as_ref()]);
     }
 
@@ -85,16 +89,9 @@ impl Edits {
 
     fn line(&mut self, kind: u8, name: &str, value: &[&[u8]]) {
         self.0.push(kind);
-        self.name(name);
+        self.0.extend_from_slice(name.as_bytes());
         self.0.push(b':');
         push_line(&mut self.0, value);
-    }
-
-    /// Names are in lower case, however they came.
-    fn name(&mut self, name: &str) {
-        let start = self.0.len();
-        self.0.extend_from_slice(name.as_bytes());
-        self.0[start..].make_ascii_lowercase();
     }
 }
 
@@ -134,7 +131,7 @@ mod tests {
         let mut edits = Edits::new();
         edits.remove("A");
         edits.set("b", "1:2");
-        edits.append("C-d", [0xff, b'\n', b'x']);
+        edits.append("c-d", [0xff, b'\n', b'x']);
         assert_eq!(edits.as_bytes(), b"-a\n=b:1:2\n+c-d:\xffx\n");
         let read: Vec<_> = edits.iter().collect();
         let said = [

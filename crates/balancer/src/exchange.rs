@@ -1,8 +1,9 @@
 //! An exchange between its attempts.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use crate::balancer::Core;
 use crate::edits::Edits;
@@ -14,7 +15,7 @@ use crate::rendezvous::Affinity;
 use crate::reply;
 use crate::session::Session;
 use crate::step::{Attempt, Cause, Delivery, Outcome, Step, Tail};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, millis};
 
 /// All that has to be remembered of a request while it is tried.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Exchange {
         let (edits, keep) = if self.may_go_on() {
             (self.edits.clone(), self.worth_keeping())
         } else {
-            (std::mem::take(&mut self.edits), 0)
+            (core::mem::take(&mut self.edits), 0)
         };
         let attempt = Attempt {
             backend,
@@ -122,7 +123,7 @@ impl Exchange {
     /// No backend brought a response.
     pub(crate) fn exhausted(&self, ledger: &Ledger, now: Timestamp, cause: Cause) -> Step {
         let wait = ledger.reopens_in(now);
-        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let seconds = millis(wait).div_ceil(1_000).max(1);
         let mut reply = reply::exhausted(cause, self.reached, seconds);
         if let Some(hsts) = self.core.hsts(self.scheme) {
             reply.fields.push("strict-transport-security", hsts);

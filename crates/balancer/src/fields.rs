@@ -1,6 +1,10 @@
 //! Field lines in one block of bytes: `name:value\n` each (RFC 9110 section 5).
 
+use alloc::vec::Vec;
+
 use memchr::memchr;
+
+use crate::lists::is;
 
 /// A borrowed block of field lines.
 ///
@@ -22,26 +26,39 @@ impl<'a> Fields<'a> {
 
     /// The same, names unchecked: what is looked at on every request.
     pub(crate) fn lines(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let mut rest = self.0;
-        std::iter::from_fn(move || {
-            while !rest.is_empty() {
-                let end = memchr(b'\n', rest).unwrap_or(rest.len());
-                let line = &rest[..end];
-                rest = rest.get(end + 1..).unwrap_or_default();
-                match line.iter().position(|&byte| byte == b':') {
-                    None | Some(0) => {}
-                    Some(colon) => return Some((&line[..colon], &line[colon + 1..])),
-                }
-            }
-            None
-        })
+        let mut rest = self;
+        core::iter::from_fn(move || rest.next())
     }
 
     /// The values of a field, in order; names compare without regard to case.
     pub fn values(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.lines()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value)
+        let mut rest = self;
+        core::iter::from_fn(move || rest.next_named(name))
+    }
+
+    /// Takes the first line.
+    fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        while !self.0.is_empty() {
+            let end = memchr(b'\n', self.0).unwrap_or(self.0.len());
+            let line = &self.0[..end];
+            self.0 = self.0.get(end + 1..).unwrap_or_default();
+            match line.iter().position(|&byte| byte == b':') {
+                None | Some(0) => {}
+                Some(colon) => return Some((&line[..colon], &line[colon + 1..])),
+            }
+        }
+        None
+    }
+
+    /// Takes the lines up to the first of this name.
+    #[inline(never)]
+    fn next_named(&mut self, name: &str) -> Option<&'a [u8]> {
+        loop {
+            let (field, value) = self.next()?;
+            if is(field, name) {
+                return Some(value);
+            }
+        }
     }
 }
 

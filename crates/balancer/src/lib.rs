@@ -51,7 +51,10 @@
 //! # Ok::<(), PolicyError>(())
 //! ```
 
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod admission;
 mod affinity;
@@ -59,6 +62,7 @@ mod authority;
 mod balancer;
 mod client;
 mod cookies;
+mod date;
 mod edits;
 mod exchange;
 mod fields;
@@ -68,6 +72,7 @@ mod head;
 mod ledger;
 mod lists;
 mod names;
+mod network;
 mod outcome;
 mod policy;
 mod rendezvous;
@@ -84,9 +89,10 @@ pub use exchange::InFlight;
 pub use fields::{FieldLines, Fields};
 pub use head::{BodySize, RequestHead, ResponseHead, Scheme};
 pub use ledger::{Event, Ledger};
+pub use network::Network;
 pub use outcome::Reason;
 pub use policy::{AffinityKey, Backend, Origin, Policy, PolicyError, Weight};
 pub use step::{
     Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Outcome, Step, Tail,
 };
-pub use time::{Seed, Timestamp};
+pub use time::{Seed, Timestamp, millis};

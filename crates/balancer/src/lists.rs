@@ -4,9 +4,26 @@
 /// The elements of a comma-separated list, trimmed, without the empty ones.
 /// A comma within a quoted string separates nothing.
 pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = list;
+    core::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (element, after) = rest.split_at(end_of_element(rest));
+            rest = after.get(1..).unwrap_or_default();
+            let element = element.trim_ascii();
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    })
+}
+
+/// Where the comma is that ends the first element, or where the list ends.
+#[inline(never)]
+fn end_of_element(list: &[u8]) -> usize {
     let mut quoted = false;
     let mut escaped = false;
-    list.split(move |&byte| {
+    let ends = |&byte: &u8| {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
@@ -15,9 +32,8 @@ pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
             _ => {}
         }
         false
-    })
-    .map(<[u8]>::trim_ascii)
-    .filter(|element| !element.is_empty())
+    };
+    list.iter().position(ends).unwrap_or(list.len())
 }
 
 /// The part of an element before its parameters.
@@ -27,6 +43,12 @@ pub(crate) fn bare(element: &[u8]) -> &[u8] {
         .next()
         .unwrap_or_default()
         .trim_ascii()
+}
+
+/// Whether a text is a word, in any case. Out of line, as it is asked everywhere.
+#[inline(never)]
+pub(crate) fn is(text: &[u8], word: &str) -> bool {
+    text.eq_ignore_ascii_case(word.as_bytes())
 }
 
 /// Whether this is a token: what names and options are made of

@@ -1,9 +1,10 @@
 //! What an outcome means: classified first, then judged. Acting on it is the
 //! exchange's.
 
-use std::fmt;
-use std::time::Duration;
+use core::fmt;
+use core::time::Duration;
 
+use crate::date;
 use crate::fields::Fields;
 use crate::head::ResponseHead;
 use crate::reply::error_type;
@@ -172,8 +173,7 @@ fn retry_after(fields: Fields<'_>, now: Timestamp) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let date = Duration::from_secs(date::parse(value)?);
     Some(Timestamp::default().after(date).since(now))
 }
 

@@ -1,11 +1,13 @@
 //! The policy: plain data that is valid by construction.
 
-use std::fmt;
-use std::time::Duration;
-
-use ipnet::IpNet;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 use crate::head::Scheme;
+use crate::network::Network;
 
 /// The share of a backend relative to the others, 1 to 1000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +69,7 @@ pub enum AffinityKey {
     #[default]
     Ip,
     /// The first so many segments of the path, at least one.
-    Path(std::num::NonZeroU8),
+    Path(core::num::NonZeroU8),
     /// The value of a field.
     Header(String),
     /// The value of a cookie.
@@ -102,14 +104,14 @@ pub struct Policy {
     /// sets it on every request, whatever the client sent. Default: none.
     pub client_ip_header: Option<String>,
     /// The peers whose forwarding fields are believed. Default: none.
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: Vec<Network>,
     /// Whether plain http is redirected to https. Default: no.
     pub https_redirect: bool,
     /// `max-age` of Strict-Transport-Security over https, in whole seconds; zero
     /// makes clients forget it. Default: nothing is said.
     pub hsts_max_age: Option<Duration>,
     /// Consecutive failures that eject a backend. Default: 1.
-    pub failure_threshold: std::num::NonZeroU32,
+    pub failure_threshold: core::num::NonZeroU32,
     /// The length of a first ejection; each that follows is twice as long.
     /// Zero lets a trial go at once. Default: 30 s.
     pub backend_down_time: Duration,
@@ -148,7 +150,7 @@ impl Default for Policy {
             trusted_proxies: Vec::new(),
             https_redirect: false,
             hsts_max_age: None,
-            failure_threshold: std::num::NonZeroU32::MIN,
+            failure_threshold: core::num::NonZeroU32::MIN,
             backend_down_time: Duration::from_millis(30_000),
             backend_down_time_max: Duration::from_millis(300_000),
             max_retries: 3,
@@ -186,4 +188,4 @@ impl fmt::Display for PolicyError {
     }
 }
 
-impl std::error::Error for PolicyError {}
+impl core::error::Error for PolicyError {}

@@ -61,7 +61,7 @@ fn uniform(hash: u64) -> f64 {
 fn neg_ln(u: f64) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;
     const BIAS: u64 = 1023;
-    const SQRT_2: u64 = std::f64::consts::SQRT_2.to_bits() & MANTISSA;
+    const SQRT_2: u64 = core::f64::consts::SQRT_2.to_bits() & MANTISSA;
     let bits = u.to_bits();
     // At SQRT_2 and above the mantissa is halved, so that `m` is about one.
     let halved = u64::from(bits & MANTISSA > SQRT_2);
@@ -73,7 +73,7 @@ fn neg_ln(u: f64) -> f64 {
     for odd in [15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0] {
         series = series * square + 1.0 / odd;
     }
-    binades * std::f64::consts::LN_2 - 2.0 * s * series
+    binades * core::f64::consts::LN_2 - 2.0 * s * series
 }
 
 const fn words(text: [u8; 16]) -> [u64; 2] {

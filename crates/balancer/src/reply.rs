@@ -1,5 +1,9 @@
 //! What the balancer says in its own name: the one place that makes responses.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
 use crate::admission::Refusal;
 use crate::fields::FieldLines;
 use crate::step::{Cause, LocalReply};
@@ -61,7 +65,7 @@ pub(crate) fn status(json: String) -> LocalReply {
 /// `reached` is whether any attempt can have reached its backend: if none can,
 /// there was none available, and `retry_after` says in how many seconds that
 /// may be otherwise. Of what this side does not permit, it will not.
-pub(crate) fn exhausted(cause: Cause, reached: bool, retry_after: u128) -> LocalReply {
+pub(crate) fn exhausted(cause: Cause, reached: bool, retry_after: u64) -> LocalReply {
     let (error, kind) = error_type(cause);
     let (status, text) = match (reached, kind) {
         (_, Kind::Prohibition) => (502, "the backend cannot be asked"),

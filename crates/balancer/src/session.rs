@@ -6,7 +6,10 @@
 //! host; with a secret the tag cannot be guessed from one either. What is
 //! unknown, forged, expired or of a backend since removed counts as absent.
 
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};
@@ -54,7 +57,7 @@ impl Sessions {
             let id = backend_id(backend).to_be_bytes();
             let Some(mac) = &mac else { return id };
             let mut tag = [0; TAG];
-            let keyed = mac.clone().chain_update(b"backend").chain_update(id);
+            let keyed = absorb(mac, "backend", &id);
             tag.copy_from_slice(&keyed.finalize().into_bytes()[..TAG]);
             tag
         });
@@ -93,7 +96,7 @@ impl Sessions {
             return None;
         }
         if let Some(keyed) = &self.mac {
-            let keyed = keyed.clone().chain_update(b"session").chain_update(claim);
+            let keyed = absorb(keyed, "session", claim);
             keyed.verify_truncated_left(mac).ok()?;
         }
         Some(Session {
@@ -129,7 +132,7 @@ impl Sessions {
         let issued = (now.as_millis() / 1_000).to_be_bytes();
         bytes.extend_from_slice(&issued[issued.len() - ISSUED..]);
         if let Some(keyed) = &self.mac {
-            let keyed = keyed.clone().chain_update(b"session").chain_update(&bytes);
+            let keyed = absorb(keyed, "session", &bytes);
             bytes.extend_from_slice(&keyed.finalize().into_bytes()[..MAC]);
         }
         let mut value = String::with_capacity(1 + 2 * bytes.len());
@@ -146,8 +149,9 @@ impl Sessions {
 /// Whether two secrets are equal, in a time that tells nothing of where they
 /// differ.
 pub(crate) fn is_same_secret(one: &[u8], other: &[u8]) -> bool {
-    let tag = keyed("").chain_update(one).finalize().into_bytes();
-    keyed("").chain_update(other).verify(&tag).is_ok()
+    let blank = keyed("");
+    let tag = absorb(&blank, "", one).finalize().into_bytes();
+    absorb(&blank, "", other).verify(&tag).is_ok()
 }
 
 /// HMAC under the SHA-256 of a secret, so that any length will do.
@@ -156,6 +160,12 @@ fn keyed(secret: &str) -> HmacSha256 {
     let digest = Sha256::digest(secret);
     key[..digest.len()].copy_from_slice(&digest);
     HmacSha256::new(&key)
+}
+
+/// A MAC that has taken in a text, and before it what the text is.
+#[inline(never)]
+fn absorb(keyed: &HmacSha256, label: &str, text: &[u8]) -> HmacSha256 {
+    keyed.clone().chain_update(label).chain_update(text)
 }
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";

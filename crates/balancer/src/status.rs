@@ -1,6 +1,9 @@
 //! The status page: the balancer's view of its backends as JSON.
 
-use std::fmt::Write as _;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Write as _;
 
 use crate::ledger::{Ledger, State};
 use crate::policy::Policy;
@@ -62,7 +65,7 @@ fn push_string(json: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use core::time::Duration;
 
     use super::*;
     use crate::head::Scheme;

@@ -1,6 +1,7 @@
 //! What the balancer says and hears in the course of an exchange.
 
-use std::net::IpAddr;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::edits::Edits;
 use crate::exchange::InFlight;

@@ -6,7 +6,7 @@
 use crate::cookies;
 use crate::edits::Edits;
 use crate::head::RequestHead;
-use crate::lists::{bare, elements, is_token};
+use crate::lists::{bare, elements, is, is_token};
 use crate::names::{Known, Name, is_like};
 use crate::policy::{AffinityKey, Policy};
 
@@ -104,14 +104,14 @@ impl<'a> Survey<'a> {
     fn configured(&mut self, name: &[u8], value: &'a [u8], policy: &Policy) -> bool {
         if let AffinityKey::Header(header) = &policy.affinity_key
             && self.affinity.is_none()
-            && name.eq_ignore_ascii_case(header.as_bytes())
+            && is(name, header)
         {
             self.affinity = Some(value);
         }
         let Some(platform) = &policy.client_ip_header else {
             return false;
         };
-        if name.eq_ignore_ascii_case(platform.as_bytes()) {
+        if is(name, platform) {
             self.platform = Some(value);
         }
         is_like(name, platform.as_bytes())
@@ -124,8 +124,7 @@ impl<'a> Survey<'a> {
         match known {
             Known::Authorization => self.authorization = Some(value),
             Known::CdnLoop => {
-                self.looped |=
-                    elements(value).any(|id| bare(id).eq_ignore_ascii_case(PSEUDONYM.as_bytes()));
+                self.looped |= elements(value).any(|id| is(bare(id), PSEUDONYM));
             }
             Known::Connection => {
                 self.upgrade.connection |= has_option(value, "upgrade");
@@ -139,8 +138,7 @@ impl<'a> Survey<'a> {
             Known::IdempotencyKey => self.idempotency_key = true,
             Known::SecWebSocketKey => self.upgrade.key = true,
             Known::Te => {
-                self.trailers |=
-                    elements(value).any(|coding| bare(coding).eq_ignore_ascii_case(b"trailers"));
+                self.trailers |= elements(value).any(|coding| is(bare(coding), "trailers"));
             }
             Known::Upgrade => self.upgrade.websocket |= has_option(value, "websocket"),
             Known::Via => {
@@ -202,9 +200,7 @@ impl Removals {
             self.remove(name);
         }
         // Most clients send nothing else.
-        let usual = |option: &[u8]| {
-            option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
-        };
+        let usual = |option: &[u8]| is(option, "keep-alive") || is(option, "close");
         if known != Known::Connection || usual(value) {
             return;
         }
@@ -228,7 +224,7 @@ impl Removals {
 
 /// Whether a list names a protocol or connection option.
 fn has_option(list: &[u8], option: &str) -> bool {
-    elements(list).any(|element| element.eq_ignore_ascii_case(option.as_bytes()))
+    elements(list).any(|element| is(element, option))
 }
 
 /// Whether a hop in `Via` is one of ours: `[name/]version pseudonym [comment]`
@@ -237,5 +233,5 @@ fn is_ours(hop: &[u8]) -> bool {
     hop.split(u8::is_ascii_whitespace)
         .filter(|part| !part.is_empty())
         .nth(1)
-        .is_some_and(|received_by| received_by.eq_ignore_ascii_case(PSEUDONYM.as_bytes()))
+        .is_some_and(|received_by| is(received_by, PSEUDONYM))
 }

@@ -1,6 +1,6 @@
 //! Time and randomness, as arguments.
 
-use std::time::Duration;
+use core::time::Duration;
 
 /// Milliseconds since the Unix epoch, as the caller's clock has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,8 +19,7 @@ impl Timestamp {
 
     /// This much later; stays at the end of time rather than wrap.
     pub fn after(self, duration: Duration) -> Self {
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(millis))
+        Self(self.0.saturating_add(millis(duration)))
     }
 
     /// A millisecond later.
@@ -32,6 +31,13 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// A duration in whole milliseconds, at most [`u64::MAX`] of them. Those of
+/// [`Duration::as_millis`] have 128 bits, which wasm divides and prints at length.
+pub const fn millis(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000);
+    seconds.saturating_add(duration.subsec_millis() as u64)
 }
 
 /// 64 random bits, drawn by the caller for one exchange.

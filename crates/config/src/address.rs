@@ -1,8 +1,9 @@
 //! Blocks of IP addresses.
 
-use std::net::{IpAddr, Ipv6Addr};
+use alloc::format;
+use core::net::{IpAddr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use edgelb_balancer::Network;
 
 use crate::error::Fault;
 
@@ -11,37 +12,49 @@ use crate::error::Fault;
 ///
 /// <https://www.rfc-editor.org/rfc/rfc4632.html#section-3.1>
 /// <https://www.rfc-editor.org/rfc/rfc4291.html#section-2.3>
-pub(crate) fn block(text: &str) -> Result<IpNet, Fault> {
-    let net = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => text.parse::<IpNet>().map_err(|_| {
-            Fault::new(
-                "is neither an IP address nor a CIDR block",
-                "one such as `10.0.0.0/8` or `2001:db8::1`",
-            )
-        })?,
+pub(crate) fn block(text: &str) -> Result<Network, Fault> {
+    let parsed = match text.split_once('/') {
+        Some((address, length)) => parse(address, Some(length)),
+        None => parse(text, None),
     };
-    if net != net.trunc() {
-        let (length, first) = (net.prefix_len(), net.trunc());
+    let (address, network) = parsed.ok_or_else(|| {
+        Fault::new(
+            "is neither an IP address nor a CIDR block",
+            "one such as `10.0.0.0/8` or `2001:db8::1`",
+        )
+    })?;
+    if network.first() != address {
         return Err(Fault::new(
-            format!("has bits set beyond its prefix of {length}"),
-            format!("`{first}`, or another prefix"),
+            format!("has bits set beyond its prefix of {}", network.length()),
+            format!("`{network}`, or another prefix"),
         ));
     }
-    Ok(fold(net))
+    Ok(fold(network))
 }
 
-fn fold(net: IpNet) -> IpNet {
+/// An address and the block around it, of itself where no length is given.
+fn parse(address: &str, length: Option<&str>) -> Option<(IpAddr, Network)> {
+    let address: IpAddr = address.parse().ok()?;
+    let length = match (length, address) {
+        (Some(length), _) if !length.bytes().all(|byte| byte.is_ascii_digit()) => return None,
+        (Some(length), _) => length.parse().ok()?,
+        (None, IpAddr::V4(_)) => 32,
+        (None, IpAddr::V6(_)) => 128,
+    };
+    Some((address, Network::new(address, length)?))
+}
+
+fn fold(network: Network) -> Network {
     const MAPPED_PREFIX: u8 = 96;
-    let mapped = match net.addr() {
+    let mapped = match network.first() {
         IpAddr::V4(_) => None,
         IpAddr::V6(address) => address.to_ipv4_mapped(),
     };
-    let length = net.prefix_len().checked_sub(MAPPED_PREFIX);
-    match (mapped, length) {
-        (Some(address), Some(length)) => Ipv4Net::new(address, length).map_or(net, IpNet::from),
-        _ => net,
-    }
+    let length = network.length().checked_sub(MAPPED_PREFIX);
+    mapped
+        .zip(length)
+        .and_then(|(address, length)| Network::new(address.into(), length))
+        .unwrap_or(network)
 }
 
 /// The one address in the brackets of an IP literal, canonically spelt.
@@ -89,6 +102,6 @@ mod tests {
     #[test]
     fn a_block_with_host_bits_is_told_its_first_address() {
         let fault = block("10.1.2.3/8").map_err(|fault| fault.expected);
-        assert_eq!(fault, Err("`10.0.0.0/8`, or another prefix".to_owned()));
+        assert_eq!(fault, Err("`10.0.0.0/8`, or another prefix".into()));
     }
 }

@@ -1,5 +1,11 @@
 //! `BACKEND_<NAME>`: where a backend is, and its options.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use edgelb_balancer::{Backend, Origin, Scheme, Weight};
 
 use crate::error::Fault;
@@ -41,18 +47,15 @@ pub(crate) fn render(backend: &Backend) -> String {
 /// Requests keep their own path and credentials, so a backend has none.
 fn check_bare(value: &str, location: &str) -> Result<(), Fault> {
     let expected = |what| format!("a host without {what}");
-    if value.contains('@') {
+    if value.as_bytes().contains(&b'@') {
         return Err(Fault::new("has user information", expected("`user@`")));
     }
-    let start = location.find("://").map_or(0, |end| end + "://".len());
-    let authority_end = location[start..].find(['/', '?', '#']);
-    match authority_end.map(|end| location[start + end..].trim_end()) {
-        None | Some("/") => Ok(()),
-        Some(rest) if rest.starts_with('?') => Err(Fault::new("has a query", expected("a query"))),
-        Some(rest) if rest.starts_with('#') => {
-            Err(Fault::new("has a fragment", expected("a fragment")))
-        }
-        Some(_) => Err(Fault::new(
+    let rest = host::split_scheme(location).map_or(location, |(_, rest)| rest);
+    match host::split_tail(rest).1.trim_end() {
+        "" | "/" => Ok(()),
+        tail if tail.starts_with('?') => Err(Fault::new("has a query", expected("a query"))),
+        tail if tail.starts_with('#') => Err(Fault::new("has a fragment", expected("a fragment"))),
+        _ => Err(Fault::new(
             "has a path",
             "a host without a path, as clients' paths are kept",
         )),
@@ -62,7 +65,7 @@ fn check_bare(value: &str, location: &str) -> Result<(), Fault> {
 /// Scheme, host and port; the scheme's own port left out.
 /// <https://www.rfc-editor.org/rfc/rfc6454.html#section-4>
 fn origin(location: &str) -> Result<Origin, Fault> {
-    let (scheme, rest) = match location.split_once("://") {
+    let (scheme, rest) = match host::split_scheme(location) {
         Some((scheme, rest)) => (parse_scheme(scheme)?, rest),
         None => (Scheme::Https, location),
     };
@@ -205,7 +208,7 @@ mod tests {
             ),
         ] {
             let faults = parse("A", value).unwrap_err();
-            let problems: Vec<_> = faults.iter().map(|fault| fault.problem.as_str()).collect();
+            let problems: Vec<_> = faults.iter().map(|fault| &*fault.problem).collect();
             assert_eq!(problems, expected, "{value}");
         }
     }

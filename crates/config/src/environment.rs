@@ -1,6 +1,10 @@
 //! The variables that are set, and what is wrong with them so far.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use edgelb_balancer::Backend;
 
@@ -12,10 +16,11 @@ use crate::{backend, host, scalar};
 
 /// Our variables, and every error met while they are read.
 pub(crate) struct Environment {
-    /// All but the backends.
-    values: BTreeMap<&'static str, String>,
-    /// The backends, by what follows `BACKEND_`.
-    backends: BTreeMap<String, String>,
+    /// All but the backends, each once.
+    values: Vec<(&'static str, String)>,
+    /// The backends by what follows `BACKEND_`, in that order, each once.
+    backends: Vec<(String, String)>,
+    /// In order of their variables.
     errors: Vec<ConfigError>,
 }
 
@@ -23,15 +28,16 @@ impl Environment {
     /// Keeps what is ours and not blank; notes names that are nearly ours.
     pub(crate) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut environment = Self {
-            values: BTreeMap::new(),
-            backends: BTreeMap::new(),
+            values: Vec::new(),
+            backends: Vec::new(),
             errors: Vec::new(),
         };
-        // First by name: of one given twice the last value counts, blank or not.
-        let variables: BTreeMap<_, _> = variables.into_iter().collect();
-        for (name, value) in &variables {
+        let variables: Vec<_> = variables.into_iter().collect();
+        for (index, (name, value)) in variables.iter().enumerate() {
             let value = value.trim();
-            if !value.is_empty() {
+            // Of one given twice the last value counts, blank or not.
+            let is_last = || variables[index + 1..].iter().all(|later| later.0 != *name);
+            if !value.is_empty() && is_last() {
                 environment.admit(name, value.to_owned());
             }
         }
@@ -42,11 +48,12 @@ impl Environment {
         let fault = match spelling::classify(name) {
             Name::Foreign => return,
             Name::Setting(name) => {
-                self.values.insert(name, value);
+                self.values.push((name, value));
                 return;
             }
             Name::Backend(name) => {
-                self.backends.insert(name.to_owned(), value);
+                let place = self.backends.partition_point(|other| *other.0 < *name);
+                self.backends.insert(place, (name.to_owned(), value));
                 return;
             }
             Name::Misspelt(meant) => Fault::new("no such variable", format!("`{meant}`")),
@@ -55,12 +62,28 @@ impl Environment {
                 "capital letters, digits and underscores, as in `BACKEND_CF`",
             ),
         };
-        self.errors.push(ConfigError::of_name(name, fault));
+        self.note(ConfigError::of_name(name, fault));
+    }
+
+    /// Keeps an error in its place: after those of the same variable.
+    fn note(&mut self, error: ConfigError) {
+        let place = self
+            .errors
+            .partition_point(|other| other.variable <= error.variable);
+        self.errors.insert(place, error);
+    }
+
+    /// The value of a variable, valid or not; `None` if it is not set.
+    fn raw(&self, name: &str) -> Option<String> {
+        self.values
+            .iter()
+            .find(|value| value.0 == name)
+            .map(|value| value.1.clone())
     }
 
     /// Whether the variable is set, rightly or wrongly.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.values.contains_key(name)
+        self.values.iter().any(|value| value.0 == name)
     }
 
     /// Whether nothing was found wrong with the variable.
@@ -68,9 +91,9 @@ impl Environment {
         self.errors.iter().all(|error| error.variable != name)
     }
 
-    /// Notes a fault that shows only beside other variables.
-    pub(crate) fn conflict(&mut self, name: &str, value: &str, fault: Fault) {
-        self.errors.push(ConfigError::of_value(name, value, fault));
+    /// Notes what is wrong with a value.
+    pub(crate) fn reject(&mut self, name: &str, value: &str, fault: Fault) {
+        self.note(ConfigError::of_value(name, value, fault));
     }
 
     /// The value of a variable, if it is set and valid.
@@ -79,9 +102,9 @@ impl Environment {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, Fault>,
     ) -> Option<T> {
-        let value = self.values.get(name)?;
-        parse(value)
-            .map_err(|fault| self.errors.push(ConfigError::of_value(name, value, fault)))
+        let value = self.raw(name)?;
+        parse(&value)
+            .map_err(|fault| self.reject(name, &value, fault))
             .ok()
     }
 
@@ -91,9 +114,9 @@ impl Environment {
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, Fault>,
     ) -> Option<T> {
-        let value = self.values.get(name)?;
-        parse(value)
-            .map_err(|fault| self.conflict(name, Setting::MASK, fault))
+        let value = self.raw(name)?;
+        parse(&value)
+            .map_err(|fault| self.reject(name, Setting::MASK, fault))
             .ok()
     }
 
@@ -111,7 +134,7 @@ impl Environment {
         parse: impl Fn(&str) -> Result<T, Fault>,
         show: impl Fn(&str) -> String,
     ) -> Vec<T> {
-        let Some(value) = self.values.get(name) else {
+        let Some(value) = self.raw(name) else {
             return Vec::new();
         };
         let mut valid = Vec::new();
@@ -122,16 +145,13 @@ impl Environment {
             .peekable();
         if items.peek().is_none() {
             let fault = Fault::new("lists nothing", "at least one item");
-            self.errors.push(ConfigError::of_value(name, value, fault));
+            self.reject(name, &value, fault);
         }
         for item in items {
             match parse(item) {
                 Ok(item) if valid.contains(&item) => {}
                 Ok(item) => valid.push(item),
-                Err(fault) => {
-                    let error = ConfigError::of_value(name, &show(item), fault);
-                    self.errors.push(error);
-                }
+                Err(fault) => self.reject(name, &show(item), fault),
             }
         }
         valid
@@ -140,7 +160,8 @@ impl Environment {
     /// The valid backends, in order of their names.
     pub(crate) fn backends(&mut self) -> Vec<Backend> {
         let mut valid = Vec::new();
-        for (name, value) in &self.backends {
+        let backends = core::mem::take(&mut self.backends);
+        for (name, value) in &backends {
             let parsed = backend::parse(name, value)
                 .and_then(|backend| distinct(backend, &valid).map_err(|fault| vec![fault]));
             match parsed {
@@ -148,16 +169,14 @@ impl Environment {
                 Err(faults) => {
                     let variable = format!("{BACKEND_PREFIX}{name}");
                     let value = host::redacted(value);
-                    self.errors.extend(
-                        faults
-                            .into_iter()
-                            .map(|fault| ConfigError::of_value(&variable, &value, fault)),
-                    );
+                    for fault in faults {
+                        self.reject(&variable, &value, fault);
+                    }
                 }
             }
         }
-        if self.backends.is_empty() {
-            self.errors.push(ConfigError::of_name(
+        if backends.is_empty() {
+            self.note(ConfigError::of_name(
                 "BACKEND_<NAME>",
                 Fault::new(
                     "none is set",
@@ -170,9 +189,7 @@ impl Environment {
 
     /// Every error met, ordered by variable.
     pub(crate) fn into_errors(self) -> Vec<ConfigError> {
-        let mut errors = self.errors;
-        errors.sort_by(|a, b| a.variable.cmp(&b.variable));
-        errors
+        self.errors
     }
 }
 

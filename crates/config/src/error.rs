@@ -1,6 +1,8 @@
 //! What is wrong with a variable.
 
-use std::fmt;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::string::String;
+use core::fmt;
 
 /// One fault of one variable.
 ///
@@ -35,8 +37,8 @@ impl ConfigError {
         Self {
             variable: variable.to_owned(),
             value: None,
-            problem: fault.problem,
-            expected: fault.expected,
+            problem: fault.problem.into_owned(),
+            expected: fault.expected.into_owned(),
         }
     }
 }
@@ -54,17 +56,20 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl core::error::Error for ConfigError {}
 
 /// What a parser has to say, which does not know whose value it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
-    pub(crate) problem: String,
-    pub(crate) expected: String,
+    pub(crate) problem: Cow<'static, str>,
+    pub(crate) expected: Cow<'static, str>,
 }
 
 impl Fault {
-    pub(crate) fn new(problem: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        problem: impl Into<Cow<'static, str>>,
+        expected: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             problem: problem.into(),
             expected: expected.into(),

@@ -1,6 +1,9 @@
 //! Hosts and ports, in their canonical form.
 
-use std::net::Ipv4Addr;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::net::Ipv4Addr;
 
 use crate::address;
 use crate::error::Fault;
@@ -19,7 +22,7 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault>
         "`host` or `host:port`, an IPv6 address in brackets as in `[2001:db8::1]`";
     if !authority.starts_with('[') {
         return match authority.split_once(':') {
-            Some((_, port)) if port.contains(':') => {
+            Some((_, port)) if port.as_bytes().contains(&b':') => {
                 Err(Fault::new("has more than one colon", EXPECTED))
             }
             Some((host, port)) => Ok((host, Some(port))),
@@ -36,6 +39,23 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), Fault>
             None => Err(Fault::new("goes on after the closing bracket", EXPECTED)),
         },
     }
+}
+
+/// What is before the first `://`, and what is after it. By hand, since a search
+/// for any string would be linked for this one.
+pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    const SEPARATOR: &[u8] = b"://";
+    let end = text
+        .as_bytes()
+        .windows(SEPARATOR.len())
+        .position(|window| window == SEPARATOR)?;
+    Some((text.get(..end)?, text.get(end + SEPARATOR.len()..)?))
+}
+
+/// The authority that a URL without its scheme begins with, and what follows it.
+pub(crate) fn split_tail(text: &str) -> (&str, &str) {
+    let end = text.bytes().position(|byte| b"/?#".contains(&byte));
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// A port other than 0, in decimal digits alone.
@@ -73,7 +93,7 @@ fn check_characters(host: &str) -> Result<(), Fault> {
             "its punycode form, as in `xn--bcher-kva.example`",
         ));
     }
-    if host.contains('*') {
+    if host.as_bytes().contains(&b'*') {
         return Err(Fault::new(
             "has a wildcard, which is not supported",
             "each host by its name",
@@ -135,12 +155,12 @@ fn check_address(host: &str) -> Result<(), Fault> {
 /// A host alone, for what is often pasted as a URL.
 pub(crate) fn bare(text: &str) -> Result<String, Fault> {
     const EXPECTED: &str = "the host alone, such as `a.example.com`";
-    if let Some((scheme, _)) = text.split_once("://")
-        && !text.contains('@')
+    if let Some((scheme, _)) = split_scheme(text)
+        && !text.as_bytes().contains(&b'@')
     {
         return Err(Fault::new(format!("has scheme `{scheme}`"), EXPECTED));
     }
-    if text.contains(['/', '?', '#', '@']) {
+    if text.bytes().any(|byte| b"/?#@".contains(&byte)) {
         return Err(Fault::new("has more than a host", EXPECTED));
     }
     match split_port(text)? {
@@ -160,13 +180,12 @@ pub(crate) fn redacted(text: &str) -> String {
                 .find(|scheme| user.starts_with(scheme));
             (format!("{}****@", scheme.unwrap_or_default()), rest)
         }
-        None => match text.split_once("://") {
+        None => match split_scheme(text) {
             Some((scheme, rest)) => (format!("{scheme}://"), rest),
             None => (String::new(), text),
         },
     };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
+    let (authority, tail) = split_tail(rest);
     let tail = match tail.chars().next() {
         Some('/') if is_root(tail) => tail.to_owned(),
         Some(delimiter) => format!("{delimiter}…"),

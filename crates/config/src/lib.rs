@@ -20,6 +20,10 @@
 //! # Ok::<(), Vec<edgelb_config::ConfigError>>(())
 //! ```
 
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
 mod address;
 mod backend;
 mod environment;
@@ -31,6 +35,9 @@ mod scalar;
 mod settings;
 mod spelling;
 mod variable;
+
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use edgelb_balancer::Policy;
 

@@ -1,6 +1,9 @@
 //! Names that go into messages: of fields, of cookies; and what is hashed by them.
 
-use std::num::NonZeroU8;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::num::NonZeroU8;
 
 use edgelb_balancer::AffinityKey;
 
@@ -65,10 +68,11 @@ fn token(text: &str, what: &str) -> Result<(), Fault> {
     if text.is_empty() {
         return Err(Fault::new(format!("has no {what}"), EXPECTED));
     }
-    let allowed = |character: char| {
-        character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
+    let allowed = |character: &char| {
+        character.is_ascii_alphanumeric()
+            || (character.is_ascii() && b"!#$%&'*+-.^_`|~".contains(&(*character as u8)))
     };
-    match text.chars().find(|&character| !allowed(character)) {
+    match text.chars().find(|character| !allowed(character)) {
         Some(character) => Err(Fault::new(
             format!("has `{character}` in the {what}"),
             EXPECTED,

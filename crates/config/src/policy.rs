@@ -1,9 +1,13 @@
 //! The policy that the variables amount to.
 
-use std::num::NonZeroU32;
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+use core::time::Duration;
 
-use edgelb_balancer::{AffinityKey, Policy};
+use edgelb_balancer::{AffinityKey, Policy, millis};
 
 use crate::environment::Environment;
 use crate::error::{ConfigError, Fault};
@@ -60,7 +64,7 @@ fn policy(env: &mut Environment) -> Policy {
             .value(AFFINITY_KEY, name::affinity_key)
             .unwrap_or(defaults.affinity_key),
         client_ip_header: env.value(CLIENT_IP_HEADER, name::field),
-        trusted_proxies: env.list(TRUSTED_PROXIES, address::block, str::to_owned),
+        trusted_proxies: env.list(TRUSTED_PROXIES, address::block, ToOwned::to_owned),
         https_redirect: env
             .value(HTTPS_REDIRECT, scalar::switch)
             .unwrap_or(defaults.https_redirect),
@@ -89,13 +93,13 @@ fn policy(env: &mut Environment) -> Policy {
 /// What no variable shows alone. Silent about variables that are faulty
 /// already: one slip is one error.
 fn check_together(env: &mut Environment, policy: &Policy) {
-    let down = policy.backend_down_time.as_millis();
-    let down_max = policy.backend_down_time_max.as_millis();
+    let down = millis(policy.backend_down_time);
+    let down_max = millis(policy.backend_down_time_max);
     if down_max < down
         && env.is_sound(BACKEND_DOWN_TIME.name)
         && env.is_sound(BACKEND_DOWN_TIME_MAX.name)
     {
-        env.conflict(
+        env.reject(
             BACKEND_DOWN_TIME_MAX.name,
             &down_max.to_string(),
             Fault::new(
@@ -107,7 +111,7 @@ fn check_together(env: &mut Environment, policy: &Policy) {
 
     let cookie = &policy.session_cookie_name;
     if name::cookie_needs_https(cookie) && !policy.https_redirect && env.is_sound(HTTPS_REDIRECT) {
-        env.conflict(
+        env.reject(
             SESSION_COOKIE_NAME,
             cookie,
             Fault::new(
@@ -121,7 +125,7 @@ fn check_together(env: &mut Environment, policy: &Policy) {
         && policy.affinity_key == AffinityKey::Cookie(cookie.clone())
         && env.is_sound(SESSION_COOKIE_NAME)
     {
-        env.conflict(
+        env.reject(
             AFFINITY_KEY,
             &format!("cookie:{cookie}"),
             Fault::new(

@@ -1,5 +1,9 @@
 //! Values that are one thing: a number, a switch, a secret.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
 use crate::error::Fault;
 use crate::variable::Number;
 
@@ -89,7 +93,7 @@ mod tests {
             ("٣", Err("is not a whole number")),
         ] {
             let actual = number(text, MAX_RETRIES).map_err(|fault| fault.problem);
-            assert_eq!(actual, expected.map_err(str::to_owned), "{text}");
+            assert_eq!(actual, expected.map_err(Into::into), "{text}");
         }
         let fault = number("0", CONNECT_TIMEOUT).unwrap_err();
         assert_eq!(

@@ -1,8 +1,12 @@
 //! What is in force, for people to read.
 
-use std::time::Duration;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
 
-use edgelb_balancer::{AffinityKey, Policy};
+use edgelb_balancer::{AffinityKey, Policy, millis};
 
 use crate::backend;
 use crate::policy::defaults;
@@ -94,5 +98,5 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn milliseconds(duration: Duration) -> String {
-    duration.as_millis().to_string()
+    millis(duration).to_string()
 }

@@ -4,6 +4,12 @@
 //! to what was never meant as a backend. Yet everything else in a process's
 //! environment must pass, so only small slips count.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::variable::{BACKEND_PREFIX, NAMES, PLATFORM_PREFIX};
 
 /// What the name of a variable says.
@@ -144,7 +150,7 @@ fn distance_at_most(limit: usize, a: &str, b: &str) -> bool {
             }
             row.push(least);
         }
-        before = std::mem::replace(&mut above, row);
+        before = core::mem::replace(&mut above, row);
     }
     above[b.len()] <= limit
 }

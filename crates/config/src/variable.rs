@@ -1,6 +1,6 @@
 //! The variables: their names, and the ranges of those that are numbers.
 
-use std::fmt;
+use core::fmt;
 
 /// What the names of the backends' variables begin with.
 pub(crate) const BACKEND_PREFIX: &str = "BACKEND_";

@@ -26,8 +26,8 @@ use runner::Selection;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let [runner::CASE, runtime, scenario] =
-        &*arguments.iter().map(String::as_str).collect::<Vec<_>>()
+    if let [case, runtime, scenario] = &*arguments
+        && case == runner::CASE
     {
         runner::perform(runtime, scenario);
         return ExitCode::SUCCESS;

@@ -3,7 +3,8 @@
 //! The same files are published as `components/balancer.wasm` and
 //! `components/edgelb.wasm` in Cargo's target directory.
 
-/// `balancer.wasm`: the policy. Exports `edgelb:balancer/exchange`.
+/// `balancer.wasm`: the policy. Exports `edgelb:balancer/exchange` and imports its
+/// environment.
 pub const BALANCER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/balancer.wasm"));
 
 /// `edgelb.wasm`: the policy behind WASI-HTTP. Exports `wasi:http/handler`;

@@ -9,16 +9,22 @@
     reason = "of dozens of payloads a test looks at a few"
 )]
 
+use std::io::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
 use edgelb_artifacts::{BALANCER, BALANCER_PATH, EDGELB, EDGELB_PATH};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use wasmparser::{Encoding, Parser, Payload};
 
-/// Bytes. Cloudflare's free plan takes 3 MB compressed; a cold start pays for
-/// each byte, so growth is to be noticed.
-const BALANCER_LIMIT: usize = 384 * 1024;
-const EDGELB_LIMIT: usize = 576 * 1024;
+/// Bytes under `gzip -9`. Every cold start loads the policy, and what is uploaded
+/// to Cloudflare, its JavaScript included, is to stay within 80 KiB; so growth is
+/// to be noticed. See `docs/performance.md`.
+const BALANCER_LIMIT: usize = 62 * 1024;
+
+/// Bytes, uncompressed.
+const EDGELB_LIMIT: usize = 448 * 1024;
 
 #[test]
 fn imports_are_those_of_the_goldens() {
@@ -27,13 +33,8 @@ fn imports_are_those_of_the_goldens() {
 }
 
 #[test]
-fn the_policy_needs_no_more_than_its_environment_and_what_std_forces() {
-    for import in imports(BALANCER) {
-        assert!(
-            import.starts_with("wasi:cli/") || import.starts_with("wasi:io/"),
-            "{import}"
-        );
-    }
+fn the_policy_needs_no_more_than_its_environment() {
+    assert_eq!(imports(BALANCER), ["wasi:cli/environment@0.2.6"]);
 }
 
 #[test]
@@ -64,7 +65,10 @@ fn files_and_constants_are_the_same() {
 
 #[test]
 fn sizes_stay_in_bounds() {
-    assert!(BALANCER.len() <= BALANCER_LIMIT, "{}", BALANCER.len());
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(BALANCER).unwrap();
+    let compressed = gzip.finish().unwrap().len();
+    assert!(compressed <= BALANCER_LIMIT, "{compressed}");
     assert!(EDGELB.len() <= EDGELB_LIMIT, "{}", EDGELB.len());
 }
 

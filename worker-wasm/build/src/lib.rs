@@ -1,7 +1,7 @@
 //! Builds guests of this workspace as components, for build scripts.
 //!
 //! A build inside the build, so that nobody has to remember a step: `cargo` is
-//! run again for `wasm32-wasip2` with the profile `component`, in a target
+//! run again for a target of wasm with the profile `component`, in a target
 //! directory of its own that all profiles of the outer build share. The
 //! bytes depend on the sources and the toolchain only: not on the outer
 //! build's flags, nor on where the workspace, Cargo's home or the toolchain lie.
@@ -60,10 +60,7 @@ pub fn guests(target: Target, packages: &[&str], sources: &[&str]) -> Result<Pat
     environment::isolate(&mut build);
     build
         .current_dir(&workspace)
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            toolchain.remapping_flags(&workspace)?,
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", toolchain.flags(&workspace)?)
         .args(["build", "--locked", "--profile", "component"])
         .args(["--target", target])
         .arg("--target-dir")

@@ -1,6 +1,6 @@
 //! The interface's types to the core's and back, losing nothing.
 
-use std::time::Duration;
+use alloc::string::ToString as _;
 
 use edgelb_balancer as core;
 use edgelb_config::Setting;
@@ -55,16 +55,12 @@ pub(crate) fn configuration(
 ) -> wit::EffectiveConfiguration {
     wit::EffectiveConfiguration {
         backends: policy.backends.iter().map(Into::into).collect(),
-        connect_timeout: millis(policy.connect_timeout),
-        first_byte_timeout: millis(policy.first_byte_timeout),
-        idle_timeout: millis(policy.idle_timeout),
+        connect_timeout: core::millis(policy.connect_timeout),
+        first_byte_timeout: core::millis(policy.first_byte_timeout),
+        idle_timeout: core::millis(policy.idle_timeout),
         replay_limit: policy.replay_limit,
         settings: settings.iter().map(Into::into).collect(),
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Backends are counted by `u32` in the interface; no environment holds more.

@@ -4,7 +4,11 @@
 //! `worker-wasm/wit/exchange.wit`, what is decided is decided in
 //! `edgelb_balancer`, what the environment means in `edgelb_config`. It is handed
 //! time and randomness, never suspends and never fails; all it imports is its
-//! environment and what the standard library forces.
+//! environment.
+
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
 
 mod convert;
 mod exchanges;
@@ -17,12 +21,16 @@ mod state;
 )]
 pub mod bindings {
     wit_bindgen::generate!({
-        world: "policy",
+        world: "balancer",
+        generate_all,
         path: "../wit",
         pub_export_macro: true,
         default_bindings_module: "edgelb_policy::bindings",
     });
 }
+
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use bindings::exports::edgelb::balancer::exchange::{
     BodyEnd, EffectiveConfiguration, Effects, ExchangeId, Guest, Outcome, RequestHead, Step, Tail,

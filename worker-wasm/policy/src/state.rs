@@ -1,23 +1,25 @@
 //! What an instance holds: configuration, ledger and exchanges under way.
 
-use std::cell::RefCell;
-use std::ffi::OsString;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 
+use atomic_refcell::AtomicRefCell;
 use edgelb_balancer::{Balancer, Ledger, LocalReply, Seed, Step, Timestamp};
 use edgelb_config::{Config, Setting};
 
 use crate::bindings::exports::edgelb::balancer::exchange as wit;
+use crate::bindings::wasi::cli::environment::get_environment;
 use crate::convert;
 use crate::exchanges::Exchanges;
 
 /// Runs a call on the instance's state, which the first call makes from the
 /// environment.
 pub(crate) fn with<R>(call: impl FnOnce(&mut State) -> R) -> R {
-    thread_local! {
-        static STATE: RefCell<Option<State>> = const { RefCell::new(None) };
-    }
-    STATE
-        .with_borrow_mut(|state| call(state.get_or_insert_with(|| State::new(std::env::vars_os()))))
+    static STATE: AtomicRefCell<Option<State>> = AtomicRefCell::new(None);
+    let mut state = STATE.borrow_mut();
+    call(state.get_or_insert_with(|| State::new(get_environment())))
 }
 
 /// An instance: configured, or able to say why it is not.
@@ -39,7 +41,7 @@ pub(crate) struct Ready {
 }
 
 impl State {
-    fn new(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+    fn new(environment: Vec<(String, String)>) -> Self {
         match configure(environment) {
             Ok(ready) => Self::Ready(Box::new(ready)),
             Err(errors) => Self::Misconfigured(errors),
@@ -76,9 +78,10 @@ impl State {
     /// See `exchange.abandon`.
     pub(crate) fn abandon(&mut self, exchange: u64, now: u64) -> wit::Effects {
         self.on_ledger(|ready| {
-            if let Some(in_flight) = ready.exchanges.remove(exchange) {
+            if let Some(in_flight) = ready.exchanges.take(exchange) {
                 in_flight.abandon(&mut ready.ledger, Timestamp::from_millis(now));
             }
+            ready.exchanges.release(exchange);
         })
     }
 
@@ -137,7 +140,7 @@ impl Ready {
 
     fn settle(&mut self, exchange: u64, outcome: &wit::Outcome, now: Timestamp) -> wit::Step {
         let outcome = convert::outcome(outcome);
-        let step = match self.exchanges.remove(exchange) {
+        let step = match self.exchanges.take(exchange) {
             Some(in_flight) => in_flight.settle(outcome, &mut self.ledger, now),
             None => self.balancer.settle_unknown(outcome, now),
         };
@@ -145,9 +148,12 @@ impl Ready {
     }
 
     fn step(&mut self, exchange: u64, step: Step) -> wit::Step {
+        if !matches!(step, Step::Send { .. }) {
+            self.exchanges.release(exchange);
+        }
         let turn = match step {
             Step::Send { attempt, then } => {
-                self.exchanges.insert(exchange, then);
+                self.exchanges.put(exchange, then);
                 wit::Turn::Send(attempt.into())
             }
             Step::Forward { edits, tail } => wit::Turn::Forward(wit::Forward {
@@ -164,31 +170,10 @@ impl Ready {
     }
 }
 
-/// Reads the variables, collecting every error.
-fn configure(
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Ready, Vec<String>> {
-    let mut variables = Vec::new();
-    let mut errors = Vec::new();
-    for (name, value) in environment {
-        match (name.into_string(), value.into_string()) {
-            (Ok(name), Ok(value)) => variables.push((name, value)),
-            (Ok(name), Err(value)) => {
-                errors.push(format!("{name}: `{}` is not Unicode", value.display()));
-            }
-            (Err(name), _) => {
-                errors.push(format!("{}: the name is not Unicode", name.display()));
-            }
-        }
-    }
-    let config = edgelb_config::from_env(variables);
-    if let Err(faulty) = &config {
-        errors.extend(faulty.iter().map(ToString::to_string));
-    }
-    let Config { policy, settings } = match config {
-        Ok(config) if errors.is_empty() => config,
-        Ok(_) | Err(_) => return Err(errors),
-    };
+/// Reads the variables.
+fn configure(environment: Vec<(String, String)>) -> Result<Ready, Vec<String>> {
+    let Config { policy, settings } = edgelb_config::from_env(environment)
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let ledger = Ledger::new(&policy);
     let balancer = Balancer::new(policy).map_err(|error| vec![error.to_string()])?;
     Ok(Ready {

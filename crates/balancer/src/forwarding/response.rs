@@ -1,10 +1,12 @@
 //! What a client gets to see of a response.
 
+use alloc::string::String;
+
 use super::VIA;
 use crate::edits::Edits;
 use crate::fields::Fields;
 use crate::head::ResponseHead;
-use crate::lists::elements;
+use crate::lists::{elements, is};
 use crate::names::{Known, Name};
 use crate::survey::Removals;
 
@@ -57,34 +59,35 @@ pub(crate) fn response_edits(head: &ResponseHead<'_>, additions: &Additions<'_>)
 /// `Cache-Control` (<https://www.rfc-editor.org/rfc/rfc9213#section-2.2>), so it
 /// goes with a response that is for one client.
 fn is_for_shared_caches(name: &[u8]) -> bool {
-    const TARGETED: &[u8] = b"cdn-cache-control";
+    const TARGETED: &str = "cdn-cache-control";
     let end = name.len().saturating_sub(TARGETED.len());
-    name[end..].eq_ignore_ascii_case(TARGETED) || name.eq_ignore_ascii_case(b"surrogate-control")
+    is(&name[end..], TARGETED) || is(name, "surrogate-control")
 }
 
 /// A session is one client's: whoever got it from a cache would share it. What
 /// `Cache-Control` says stays, except that it is made `private`
 /// (<https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2.7>).
 fn make_private(edits: &mut Edits, fields: Fields<'_>) {
-    let directives = || fields.values("cache-control").flat_map(elements);
-    let is = |directive: &[u8], name: &str| directive.eq_ignore_ascii_case(name.as_bytes());
-    if directives().any(|directive| is(directive, "private") || is(directive, "no-store")) {
-        return;
-    }
+    let is_one_of = |directive: &[u8], names: &[&str]| {
+        let is = |name: &&str| is(directive, name);
+        names.iter().any(is)
+    };
     let mut value = b"private".to_vec();
-    for directive in directives() {
-        let name = directive
-            .split(|&byte| byte == b'=')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii();
-        // `private="field"` restricts less than what replaces it.
-        if ["public", "s-maxage", "private"]
-            .iter()
-            .all(|other| !is(name, other))
-        {
-            value.extend_from_slice(b", ");
-            value.extend_from_slice(directive);
+    for directives in fields.values("cache-control") {
+        for directive in elements(directives) {
+            if is_one_of(directive, &["private", "no-store"]) {
+                return;
+            }
+            let name = directive
+                .split(|&byte| byte == b'=')
+                .next()
+                .unwrap_or_default()
+                .trim_ascii();
+            // `private="field"` restricts less than what replaces it.
+            if !is_one_of(name, &["public", "s-maxage", "private"]) {
+                value.extend_from_slice(b", ");
+                value.extend_from_slice(directive);
+            }
         }
     }
     edits.set("cache-control", value);

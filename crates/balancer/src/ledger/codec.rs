@@ -15,6 +15,9 @@
 //!
 //! A record stands for itself: one that cannot be read is passed over.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use super::standing::{Standing, State};
 use crate::time::Timestamp;
 

@@ -3,7 +3,8 @@
 mod codec;
 mod standing;
 
-use std::time::Duration;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use self::standing::Transition;
 pub(crate) use self::standing::{Departure, Health, Standing, State};
@@ -83,13 +84,13 @@ impl Ledger {
     /// What happened here since the last call; what was learned by merging has
     /// been told elsewhere.
     pub fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+        core::mem::take(&mut self.events)
     }
 
     /// Whether anything was learned here since the last call, and so is worth
     /// handing to others.
     pub fn take_changed(&mut self) -> bool {
-        std::mem::take(&mut self.changed)
+        core::mem::take(&mut self.changed)
     }
 
     /// When the first trial falls due of a backend that is ejected or on trial;

@@ -16,7 +16,7 @@
 //! attempt no earlier than the last transition. What began in the same
 //! millisecond, but before, then stays before.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use crate::policy::Policy;
 use crate::time::Timestamp;
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn retry_after_ejects_at_once_within_bounds() {
         let patient = Policy {
-            failure_threshold: std::num::NonZeroU32::MAX,
+            failure_threshold: core::num::NonZeroU32::MAX,
             backend_down_time_max: Duration::from_secs(60),
             ..Policy::default()
         };
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn the_threshold_counts_consecutive_failures() {
         let policy = Policy {
-            failure_threshold: std::num::NonZeroU32::MIN.saturating_add(1),
+            failure_threshold: core::num::NonZeroU32::MIN.saturating_add(1),
             ..policy()
         };
         let mut standing = Standing::default();

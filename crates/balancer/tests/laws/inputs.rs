@@ -1,8 +1,8 @@
 //! No input, however malformed, panics; and none gets more than it should.
 
 use edgelb_balancer::{
-    AffinityKey, Arrival, Balancer, BodySize, Edits, Fields, Ledger, Outcome, Policy, RequestHead,
-    ResponseHead, Scheme, Seed, Step, Timestamp,
+    AffinityKey, Arrival, Balancer, BodySize, Edits, Fields, Ledger, Network, Outcome, Policy,
+    RequestHead, ResponseHead, Scheme, Seed, Step, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -76,7 +76,7 @@ fn balancer(key: AffinityKey) -> Balancer {
         backends: vec![backend("A", 1, false), backend("B", 2, false)],
         affinity_key: key,
         client_ip_header: Some("platform-ip".to_owned()),
-        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        trusted_proxies: vec![Network::new([10, 0, 0, 0].into(), 8).unwrap()],
         session_cookie_secret: Some("secret".to_owned()),
         status_token: Some("token".to_owned()),
         ..Policy::default()

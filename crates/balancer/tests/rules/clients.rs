@@ -32,7 +32,9 @@ fn the_client_is_told_where_the_peer_is_another() {
     let policy = Policy {
         backends: vec![backend("A")],
         client_ip_header: Some("platform-ip".to_owned()),
-        trusted_proxies: vec!["10.0.0.0/8".parse().expect("a block")],
+        trusted_proxies: vec![
+            edgelb_balancer::Network::new([10, 0, 0, 0].into(), 8).expect("a block"),
+        ],
         ..Policy::default()
     };
     let mut ledger = Ledger::new(&policy);

@@ -203,12 +203,16 @@ async fn a_body_that_breaks_off_counts_against_its_backend(runtime: &'static Run
     let stage = Stage::new(runtime, &[]).await;
     let home = stage.home().await;
     let half = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n";
-    stage.backends[home].always(Reply::raw(half).reset());
+    let (feeder, feed) = Feed::new();
+    stage.backends[home].always(Reply::raw(half).wait(feed).reset());
     let mut client = stage.client().await;
     client
         .send("GET / HTTP/1.1\r\nhost: service.test\r\n\r\n")
         .await;
-    assert!(client.try_response("GET").await.is_err());
+    let (_, _, mut body) = client.response_head("GET").await;
+    client.data(&mut body).await.unwrap();
+    drop(feeder);
+    client.data(&mut body).await.unwrap_err();
     stage.backends[home].script(move |_| own(NAMES[home]));
     // It may be told a moment later.
     for _ in 0..10 {
