@@ -74,17 +74,22 @@ fn build(edge: EdgeBuilder, component: Option<&Path>) -> anyhow::Result<Edge> {
         return Ok(edge.build()?);
     };
     edge.component_file(path).build().map_err(|error| {
-        let hint = match &error {
-            EdgeError::Component(ComponentError::Export { error, .. }) => {
-                runs_by(&error.to_string())
-            }
-            EdgeError::Component(
-                ComponentError::Compile(_) | ComponentError::Link(_) | ComponentError::Start(_),
-            ) => None,
-            // Not about what is in the file.
-            _ => return error.into(),
+        let EdgeError::Component(fault) = &error else {
+            return error.into();
         };
-        let hint = hint.map(|door| format!("; `edgelb serve --door {door}` runs it"));
+        // The one names it already, the other has nothing to do with it.
+        if matches!(
+            fault,
+            ComponentError::Read { .. } | ComponentError::Engine(_)
+        ) {
+            return error.into();
+        }
+        let door = if let ComponentError::Export { error, .. } = fault {
+            runs_by(&error.to_string())
+        } else {
+            None
+        };
+        let hint = door.map(|door| format!("; `edgelb serve --door {door}` runs it"));
         let hint = hint.unwrap_or_default();
         anyhow::anyhow!("--component `{}`: {error}{hint}", path.display())
     })
