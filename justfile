@@ -66,8 +66,8 @@ bench *options: _bench
     cargo run --locked --release -p edgelb-bench -- {{ options }}
 
 # Rewrites every golden file from what the code says now; read the diff
-golden: build
-    UPDATE_GOLDEN=1 cargo test --locked --workspace
+golden: build _nginx _runtimes
+    UPDATE_GOLDEN=1 CONFORMANCE=all cargo test --locked --workspace
 
 _targets:
     @.ci/need targets

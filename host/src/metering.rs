@@ -13,6 +13,8 @@ use crate::ticker::Ticker;
 /// before it gives its thread back.
 pub(crate) struct Meter {
     turns: Arc<AtomicU64>,
+    /// In nanoseconds.
+    budget: Arc<AtomicU64>,
     ticker: Arc<Ticker>,
 }
 
@@ -22,9 +24,12 @@ impl Meter {
     pub(crate) fn attach<T>(store: &mut Store<T>, ticker: &Arc<Ticker>, budget: Duration) -> Self {
         let meter = Self {
             turns: Arc::default(),
+            budget: Arc::default(),
             ticker: Arc::clone(ticker),
         };
+        meter.allow(budget);
         let turns = Arc::clone(&meter.turns);
+        let budget = Arc::clone(&meter.budget);
         let ticker = Arc::clone(ticker);
         let mut seen = (0, thread_time());
         store.epoch_deadline_callback(move |_| {
@@ -36,6 +41,7 @@ impl Meter {
                 seen = (turn, now);
             }
             // The thread may have been waiting for a processor, not the guest spinning.
+            let budget = Duration::from_nanos(budget.load(Ordering::Relaxed));
             if now.saturating_sub(seen.1) < budget {
                 Ok(UpdateDeadline::Continue(Ticker::DEADLINE))
             } else {
@@ -46,6 +52,12 @@ impl Meter {
         });
         store.set_epoch_deadline(Ticker::DEADLINE);
         meter
+    }
+
+    /// From now on a turn may take this much.
+    pub(crate) fn allow(&self, budget: Duration) {
+        let nanos = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
+        self.budget.store(nanos, Ordering::Relaxed);
     }
 
     /// The guest is about to be entered.

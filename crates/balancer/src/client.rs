@@ -84,9 +84,14 @@ pub(crate) fn scheme(peer: Peer, connection: Scheme, named: Option<&[u8]>) -> Sc
 /// quotes and zone. IPv4 mapped into IPv6 is IPv4.
 fn parse(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?.trim_matches('"');
-    let inner = text
-        .strip_prefix('[')
-        .map_or(text, |rest| rest.split(']').next().unwrap_or(rest));
+    let inner = match text.strip_prefix('[') {
+        None => text,
+        Some(bracketed) => {
+            let (inner, rest) = bracketed.split_once(']')?;
+            rest.strip_prefix(':').or(rest.is_empty().then_some(rest))?;
+            inner
+        }
+    };
     let address = match inner.split('%').next()?.parse() {
         Ok(address) => address,
         Err(_) => {
@@ -136,6 +141,8 @@ mod tests {
             ("_hidden", None),
             ("192.0.2.256", None),
             ("[", None),
+            ("[2001:db8::1", None),
+            ("[2001:db8::1]8080", None),
         ];
         for (text, expected) in table {
             assert_eq!(parse(text.as_bytes()), expected, "{text}");

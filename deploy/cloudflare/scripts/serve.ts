@@ -6,8 +6,8 @@
 //
 // Says `listening on http://127.0.0.1:PORT` on standard error once it accepts; what
 // the Worker logs follows. Port 0, the default, is any that is free. The file holds
-// `NAME=value` lines as `edgelb serve --env-file` reads them; they become variables of
-// the Worker. SIGTERM, SIGINT, or the end of a pipe at standard input ends both
+// `NAME=value` lines, and may hold comments in lines of their own; they become variables
+// of the Worker. SIGTERM, SIGINT, or the end of a pipe at standard input ends both
 // processes.
 
 import { fstatSync } from 'node:fs';

@@ -33,7 +33,8 @@ export function logRequest(
 export function logEvent({ tag, val }: Event, backends: readonly Backend[]): void {
   const index = typeof val === 'number' ? val : val.backend;
   const until = typeof val === 'number' ? undefined : new Date(Number(val.until)).toISOString();
-  tell({ event: tag, backend: backends[index]?.name ?? null, until });
+  const reason = typeof val === 'number' ? undefined : val.reason;
+  tell({ event: tag, backend: backends[index]?.name ?? null, until, reason });
 }
 
 /** Logs a fault of the configuration or of ours: always, and as an error. */

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 
-/// Reads the lines. Empty ones and those that begin with `#` are skipped,
+/// Reads the lines. What is wrong is told by its line's number, and never shown:
+/// it may be a secret. Empty ones and those that begin with `#` are skipped,
 /// `export` before a name too. A value in single or double quotes is what is
 /// between them, byte for byte; any other is trimmed. A `#` after white space, or
 /// after the closing quote, begins a comment. Nothing is substituted.
@@ -16,11 +17,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>> {
         }
         let line = line.strip_prefix("export ").unwrap_or(line);
         let Some((name, value)) = line.split_once('=') else {
-            bail!("line {number}: `{line}` has no `=`; expected NAME=value");
+            bail!("line {number}: there is no `=`; expected NAME=value");
         };
         let name = name.trim();
         if name.is_empty() || name.contains(char::is_whitespace) {
-            bail!("line {number}: `{name}` is no name; expected NAME=value");
+            bail!("line {number}: no name is before the `=`; expected NAME=value");
         }
         if variables.iter().any(|(taken, _)| taken == name) {
             bail!("line {number}: `{name}` is set a second time");
@@ -31,7 +32,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>> {
             Some(Some((value, rest))) => {
                 let rest = rest.trim_start();
                 if !rest.is_empty() && !rest.starts_with('#') {
-                    bail!("line {number}: `{rest}` follows the closing quote of `{name}`");
+                    bail!(
+                        "line {number}: more than a comment follows the closing quote of `{name}`"
+                    );
                 }
                 value
             }
@@ -91,14 +94,23 @@ mod tests {
         for (text, error) in [
             (
                 "A=1\nnonsense\n",
-                "line 2: `nonsense` has no `=`; expected NAME=value",
+                "line 2: there is no `=`; expected NAME=value",
             ),
-            ("=1", "line 1: `` is no name; expected NAME=value"),
-            ("A B=1", "line 1: `A B` is no name; expected NAME=value"),
+            (
+                "=1",
+                "line 1: no name is before the `=`; expected NAME=value",
+            ),
+            (
+                "A B=1",
+                "line 1: no name is before the `=`; expected NAME=value",
+            ),
             ("A=1\nA=2", "line 2: `A` is set a second time"),
             ("A=\"1", "line 1: the quote of `A` does not close"),
             ("A=\"", "line 1: the quote of `A` does not close"),
-            ("A='1' 2", "line 1: `2` follows the closing quote of `A`"),
+            (
+                "A='1' 2",
+                "line 1: more than a comment follows the closing quote of `A`",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), error);
         }

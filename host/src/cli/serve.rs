@@ -15,6 +15,8 @@ use super::report::{self, Reporter};
 
 /// Serves until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    // First of all: from here on SIGHUP does not end the process.
+    let (access_log, writer) = access_log(args)?.unzip();
     let mut edge = Edge::builder()
         .envs(super::environment(args.env_file.as_deref())?)
         .door(match args.door {
@@ -32,7 +34,6 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let reporter = Reporter::default();
     let edge = super::build(edge.on_event(reporter.sink()), args.component.as_deref())?;
     reporter.learn(&edge);
-    let (access_log, writer) = access_log(args)?.unzip();
     edgelb_host::raise_descriptor_limit();
     let mut options = ServeOptions {
         access_log,

@@ -71,8 +71,11 @@ impl Held<'_> {
     /// Publishes a ledger that has merged the present one; answers its version.
     pub(crate) fn publish(&mut self, ledger: Vec<u8>, next_trial: Option<u64>) -> u64 {
         *self.ledger = ledger;
+        // In this order, for readers read in the other: whoever sees the time of
+        // this publication sees that there is something to learn, too.
+        let version = self.board.version.fetch_add(1, Ordering::AcqRel) + 1;
         let next_trial = next_trial.unwrap_or(NEVER);
         self.board.next_trial.store(next_trial, Ordering::Release);
-        self.board.version.fetch_add(1, Ordering::AcqRel) + 1
+        version
     }
 }

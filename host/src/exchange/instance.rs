@@ -16,7 +16,7 @@ use crate::ticker::Ticker;
 const EXPORT: &str = "edgelb:balancer/exchange@0.1.0";
 /// How much processor time one call may take. The decision takes microseconds;
 /// a call that takes this long will not end, and blocks its thread.
-pub(super) const CPU_BUDGET: Duration = Duration::from_millis(10);
+const CPU_BUDGET: Duration = Duration::from_millis(10);
 /// The same before there is traffic to block, where slow machines take their time.
 const START_BUDGET: Duration = Duration::from_secs(2);
 /// How much memory one instance may take.
@@ -82,25 +82,32 @@ impl Blueprint {
     pub(crate) fn configuration(
         &self,
     ) -> wasmtime::Result<Result<EffectiveConfiguration, Vec<String>>> {
-        let mut instance = self.instantiate(START_BUDGET)?;
-        instance.call(|guest, store| guest.call_configuration(store))
+        Ok(self.start()?.1)
     }
 
-    /// A new instance, knowing nothing.
-    pub(super) fn instantiate(&self, budget: Duration) -> wasmtime::Result<Instance> {
+    /// A new instance, knowing nothing but its environment.
+    pub(super) fn instantiate(&self) -> wasmtime::Result<Instance> {
+        Ok(self.start()?.0)
+    }
+
+    /// A large environment takes a while to read: not within a request's budget.
+    fn start(&self) -> wasmtime::Result<(Instance, Result<EffectiveConfiguration, Vec<String>>)> {
         let host = Host {
             environment: Arc::clone(&self.environment),
             limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
         };
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limits);
-        let meter = Meter::attach(&mut store, &self.ticker, budget);
+        let meter = Meter::attach(&mut store, &self.ticker, START_BUDGET);
         let policy = self.pre.instantiate(&mut store)?;
-        Ok(Instance {
+        let mut instance = Instance {
             store,
             policy,
             meter,
-        })
+        };
+        let configuration = instance.call(|guest, store| guest.call_configuration(store))?;
+        instance.meter.allow(CPU_BUDGET);
+        Ok((instance, configuration))
     }
 }
 

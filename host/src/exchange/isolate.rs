@@ -6,7 +6,7 @@ use wasmtime::Store;
 
 use super::bindings::{BodyEnd, Effects, Guest, Outcome, RequestHead, Tail, Turn};
 use super::board::{Board, Held};
-use super::instance::{Blueprint, CPU_BUDGET, Host, Instance};
+use super::instance::{Blueprint, Host, Instance};
 use crate::event::{Event, EventSink};
 
 /// An exchange under way: its id, and the instance that issued it.
@@ -129,7 +129,7 @@ impl Isolate {
             None => {
                 slot.generation += 1;
                 slot.merged = 0;
-                self.blueprint.instantiate(CPU_BUDGET)?
+                self.blueprint.instantiate()?
             }
         };
         if slot.merged != self.board.version() {

@@ -49,7 +49,7 @@ impl AccessLog {
         let losses = Arc::clone(&lost);
         let thread = thread::Builder::new()
             .name("edgelb-log".to_owned())
-            .spawn(move || write_lines(&waiting, &losses, sink))?;
+            .spawn(move || write_lines(format, &waiting, &losses, sink))?;
         let log = Self {
             format,
             lines,
@@ -81,7 +81,12 @@ impl LogWriter {
     }
 }
 
-fn write_lines(waiting: &Receiver<String>, lost: &AtomicU64, mut sink: impl Write) {
+fn write_lines(
+    format: LogFormat,
+    waiting: &Receiver<String>,
+    lost: &AtomicU64,
+    mut sink: impl Write,
+) {
     let mut batch = String::new();
     while let Ok(line) = waiting.recv() {
         thread::sleep(GATHER);
@@ -92,10 +97,13 @@ fn write_lines(waiting: &Receiver<String>, lost: &AtomicU64, mut sink: impl Writ
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             // Writing to a string does not fail.
-            let _ = writeln!(
-                batch,
-                "({lost} lines lost: the log was not read fast enough)"
-            );
+            let _ = match format {
+                LogFormat::Text => writeln!(
+                    batch,
+                    "({lost} lines lost: the log was not read fast enough)"
+                ),
+                LogFormat::Json => writeln!(batch, r#"{{"lines_lost":{lost}}}"#),
+            };
         }
         // Whoever reads the log may be gone.
         let _ = sink.write_all(batch.as_bytes());

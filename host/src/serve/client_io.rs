@@ -96,7 +96,7 @@ impl AsyncWrite for ClientIo {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let write = match this.interim.poll_write_to(&mut this.stream, cx)? {
-            Poll::Ready(()) => {
+            Poll::Ready(_) => {
                 this.interim.begin();
                 Pin::new(&mut this.stream).poll_write_vectored(cx, slices)
             }
@@ -110,7 +110,7 @@ impl AsyncWrite for ClientIo {
         let this = self.get_mut();
         match this.interim.poll_write_to(&mut this.stream, cx) {
             // To have nothing to write is no sign of life.
-            Poll::Ready(written) => written?,
+            Poll::Ready(written) => this.stall.stalled &= !written?,
             Poll::Pending => return this.stall.watch(cx, Poll::Pending),
         }
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;

@@ -87,13 +87,15 @@ impl Interim {
         }
     }
 
-    /// Writes what waits, unless hyper is in the middle of a response.
+    /// Writes what waits, unless hyper is in the middle of a response. Answers
+    /// whether there was any.
     pub(super) fn poll_write_to(
         &self,
         stream: &mut TcpStream,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<bool>> {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let any = !queue.bytes.is_empty();
         while !queue.bytes.is_empty() {
             let written = ready!(Pin::new(&mut *stream).poll_write(cx, &queue.bytes))?;
             if written == 0 {
@@ -101,7 +103,7 @@ impl Interim {
             }
             queue.bytes.drain(..written);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(any))
     }
 
     /// hyper began to write a response.

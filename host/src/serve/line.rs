@@ -110,15 +110,15 @@ impl Line {
             LogFormat::Text => writeln!(
                 line,
                 "{time} {client} \"{method} {} {}\" {status} {bytes} {duration:.3} {} {attempts}",
-                unquoted(&host),
-                unquoted(&target.to_string()),
+                visible(&host),
+                visible(&target.to_string()),
                 backend.unwrap_or("-"),
             ),
             LogFormat::Json => writeln!(
                 line,
                 r#"{{"time":"{time}","client":"{client}","method":"{method}","host":{},"target":{},"status":{status},"bytes":{bytes},"duration_ms":{duration:.3},"backend":{},"attempts":{attempts}}}"#,
-                serde_json::Value::from(host.as_ref()),
-                serde_json::Value::from(target.to_string()),
+                serde_json::Value::from(visible(&host)),
+                serde_json::Value::from(visible(&target.to_string())),
                 serde_json::Value::from(backend),
             ),
         };
@@ -126,13 +126,23 @@ impl Line {
     }
 }
 
-/// What a client sends must not end the quotes around it.
-fn unquoted(text: &str) -> Cow<'_, str> {
-    if text.contains(['"', ' ']) {
-        text.replace('"', "%22").replace(' ', "%20").into()
-    } else {
-        text.into()
+/// What a client sends, as visible ASCII: it must neither end the quotes around
+/// it nor tell a terminal what to do.
+fn visible(text: &str) -> Cow<'_, str> {
+    let is_fit = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+    if text.bytes().all(is_fit) {
+        return text.into();
     }
+    let mut escaped = String::with_capacity(2 * text.len());
+    for byte in text.bytes() {
+        if is_fit(byte) {
+            escaped.push(byte.into());
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped.into()
 }
 
 impl Drop for Line {
@@ -171,5 +181,24 @@ impl HttpBody for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sends_is_shown_in_visible_ascii() {
+        let table = [
+            ("/a?b=*", "/a?b=*"),
+            ("/\u{9b}2J", "/%C2%9B2J"),
+            ("/\u{202e}x\u{7f}", "/%E2%80%AEx%7F"),
+            ("a\" 200", "a%22%20200"),
+            ("\tx", "%09x"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(visible(text), shown);
+        }
     }
 }

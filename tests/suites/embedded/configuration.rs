@@ -90,3 +90,13 @@ async fn the_effective_configuration_is_the_components_own() {
     assert!(setting("MAX_RETRIES").default);
     assert!(!setting("SESSION_COOKIE_SECRET").value.contains("secret"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_large_environment_is_not_read_in_a_requests_time() {
+    let scene = Scene::build(Door::Exchange, &[], |edge| {
+        edge.envs((0..5_000).map(|number| (format!("SERVICE_{number}_PORT"), "80".to_owned())))
+    });
+    let scene = scene.unwrap();
+    assert_eq!(scene.another().get("/").await.status(), 200);
+    assert_eq!(scene.get("/").await.status(), 200);
+}
