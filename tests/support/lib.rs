@@ -43,3 +43,16 @@ pub async fn within<F: Future>(expected: &str, future: F) -> F::Output {
         Err(_) => panic!("not within {} s: {expected}", PATIENCE.as_secs()),
     }
 }
+
+/// Waits until what is expected shows, for what can only be asked again and again.
+///
+/// # Panics
+/// It did not, within [`PATIENCE`].
+pub async fn until(expected: &str, mut shows: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !shows().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(expected, asking).await;
+}

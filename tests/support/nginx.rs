@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpStream;
 
 use crate::port::Port;
-use crate::within;
+use crate::until;
 
 /// A running nginx.
 pub struct Nginx {
@@ -80,12 +80,9 @@ impl Nginx {
             .stderr(Stdio::inherit())
             .spawn();
         self.child = Some(child.unwrap());
-        let accepts = async {
-            while TcpStream::connect(self.port.address()).await.is_err() {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-        };
-        within("nginx accepts connections", accepts).await;
+        let address = self.port.address();
+        let accepts = async || TcpStream::connect(address).await.is_ok();
+        until("nginx accepts connections", accepts).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use edgelb_tests::script::{Feed, Reply};
-use edgelb_tests::within;
+use edgelb_tests::{until, within};
 
 use super::scenarios;
 use crate::runtime::Runtime;
@@ -215,13 +215,7 @@ async fn a_body_that_breaks_off_counts_against_its_backend(runtime: &'static Run
     client.data(&mut body).await.unwrap_err();
     stage.backends[home].script(move |_| own(NAMES[home]));
     // It may be told a moment later.
-    for _ in 0..10 {
-        if !is_tried(&stage, home).await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it is ejected");
+    until("it is ejected", async || !is_tried(&stage, home).await).await;
 }
 
 /// Each instance of its own mind would meet the failure for itself.

@@ -334,6 +334,7 @@ async fn killed_backends_cost_no_idempotent_request(runtime: &'static Runtime) {
             answered
         });
     }
+    // Down for longer than an ejection, so that trials fail, too.
     for kill in 0..KILLS {
         let victim = kill % stage.backends.len();
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
