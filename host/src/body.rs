@@ -8,7 +8,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
+
+use crate::tunnel::Tunnel;
 
 /// Why a body could not be read to its end.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -25,7 +26,7 @@ enum Kind {
     Full(Full<Bytes>),
     Incoming(Incoming),
     Boxed(UnsyncBoxBody<Bytes, BodyError>),
-    Tunnel(OnUpgrade),
+    Tunnel(Tunnel),
 }
 
 impl Body {
@@ -44,16 +45,19 @@ impl Body {
     }
 
     /// The body of a 101: it owns the connection on the far side.
-    pub(crate) fn tunnel(upgrade: OnUpgrade) -> Self {
-        Self(Kind::Tunnel(upgrade))
+    pub fn tunnel(connection: impl Into<Tunnel>) -> Self {
+        Self(Kind::Tunnel(connection.into()))
     }
 
     /// The connection that a 101 hands over.
+    ///
+    /// # Errors
+    /// The same body, if it is that of another response.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "one kind is a tunnel, the others are bodies"
     )]
-    pub(crate) fn into_tunnel(self) -> Result<OnUpgrade, Self> {
+    pub fn into_tunnel(self) -> Result<Tunnel, Self> {
         match self.0 {
             Kind::Tunnel(upgrade) => Ok(upgrade),
             other => Err(Self(other)),

@@ -69,18 +69,23 @@ pub struct Edge {
 
 /// What the isolates of one edge have in common.
 struct Shared {
-    compiled: Compiled,
+    compiled: Arc<Compiled>,
+    board: Arc<Board>,
+    world: World,
+    isolates: AtomicU64,
+}
+
+/// All that isolates know of what is around them.
+struct World {
     upstream: Upstreams,
     clock: Arc<dyn Clock>,
     seed: u64,
     events: EventSink,
-    isolates: AtomicU64,
 }
 
 enum Compiled {
     Exchange {
         blueprint: Arc<Blueprint>,
-        board: Arc<Board>,
         configuration: EffectiveConfiguration,
     },
     WasiHttp {
@@ -161,20 +166,54 @@ impl Edge {
         Self::isolate(Arc::clone(&self.shared))
     }
 
+    /// An edge of the same component and environment in another world: it
+    /// shares the code with this one, and nothing that either learns.
+    ///
+    /// # Errors
+    /// The component does not start again.
+    pub(crate) fn elsewhere(
+        &self,
+        upstream: Arc<dyn Upstream>,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+        events: EventSink,
+    ) -> Result<Self, EdgeError> {
+        let upstream = Upstreams {
+            given: Some(upstream),
+            ..Upstreams::default()
+        };
+        let world = World {
+            upstream,
+            clock,
+            seed,
+            events,
+        };
+        Self::first(Arc::clone(&self.shared.compiled), world)
+    }
+
+    fn first(compiled: Arc<Compiled>, world: World) -> Result<Self, EdgeError> {
+        Self::isolate(Arc::new(Shared {
+            compiled,
+            board: Arc::default(),
+            world,
+            isolates: AtomicU64::new(0),
+        }))
+    }
+
     fn isolate(shared: Arc<Shared>) -> Result<Self, EdgeError> {
-        let upstream = shared.upstream.connect();
-        let clock = Arc::clone(&shared.clock);
+        let upstream = shared.world.upstream.connect();
+        let clock = Arc::clone(&shared.world.clock);
         // Isolates draw from sequences far apart.
         let number = shared.isolates.fetch_add(1, Ordering::Relaxed);
-        let events = Arc::clone(&shared.events);
-        let seed = shared.seed ^ number.wrapping_mul(0xD605_BBB5_8C8A_BC03);
-        let isolate = match &shared.compiled {
+        let events = Arc::clone(&shared.world.events);
+        let seed = shared.world.seed ^ number.wrapping_mul(0xD605_BBB5_8C8A_BC03);
+        let isolate = match &*shared.compiled {
             Compiled::Exchange {
                 blueprint,
-                board,
                 configuration,
             } => {
-                let isolate = Isolate::new(Arc::clone(blueprint), Arc::clone(board), events);
+                let board = Arc::clone(&shared.board);
+                let isolate = Isolate::new(Arc::clone(blueprint), board, events);
                 let driver = Driver::new(isolate, configuration, upstream, clock, seed)?;
                 Running::Exchange(Arc::new(driver))
             }
@@ -302,7 +341,6 @@ impl EdgeBuilder {
                 Compiled::Exchange {
                     configuration: ask(&blueprint)?,
                     blueprint,
-                    board: Arc::default(),
                 }
             }
             Door::WasiHttp => {
@@ -322,14 +360,13 @@ impl EdgeBuilder {
             }
         };
         self.upstream.check(compiled.configuration())?;
-        Edge::isolate(Arc::new(Shared {
-            compiled,
+        let world = World {
             upstream: self.upstream,
             clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
             seed: self.seed.unwrap_or_else(random),
             events: self.events.unwrap_or_else(|| Arc::new(|_| {})),
-            isolates: AtomicU64::new(0),
-        }))
+        };
+        Edge::first(Arc::new(compiled), world)
     }
 }
 

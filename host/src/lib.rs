@@ -56,7 +56,9 @@ mod patience;
 mod progress;
 mod refusal;
 mod serve;
+pub mod sim;
 mod ticker;
+mod tunnel;
 mod upstream;
 mod wasi_http;
 
@@ -67,6 +69,7 @@ pub use error::{ComponentError, EdgeError};
 pub use event::{Ejection, Event};
 pub use exchange::bindings::{Backend, EffectiveConfiguration, Scheme, Setting};
 pub use serve::{AccessLog, LogFormat, LogWriter, ServeOptions, Server, raise_descriptor_limit};
+pub use tunnel::{Connection, Tunnel};
 pub use upstream::{
     Answer, Cause, Client, Closures, Delivery, Fault, IntoAnswer, SendError, Timeouts, Trust,
     Upstream,

@@ -113,7 +113,7 @@ async fn respond(
                 line
             });
             tokio::spawn(async move {
-                tunnel::join(upgrade, backend, idle, line).await;
+                tunnel::join(upgrade.into(), backend, idle, line).await;
                 drop(client.place);
             });
             return response;

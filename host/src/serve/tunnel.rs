@@ -6,34 +6,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::{Instant, sleep_until};
 
 use super::line::Line;
+use crate::tunnel::Tunnel;
 
 const BUFFER: usize = 64 << 10;
 
 /// Passes bytes both ways until both directions ended, or neither had a byte
 /// for `idle`. A half that closes is closed on the other side; the other half
 /// goes on. The line counts what goes to the client.
-pub(super) async fn join(
-    client: OnUpgrade,
-    backend: OnUpgrade,
-    idle: Duration,
-    line: Option<Line>,
-) {
-    let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else {
+pub(super) async fn join(client: Tunnel, backend: Tunnel, idle: Duration, line: Option<Line>) {
+    let (Ok(client), Ok(mut backend)) = tokio::join!(client.open(), backend.open()) else {
         return;
     };
     let last = Arc::new(Mutex::new(Instant::now()));
     let mut client = Watched {
-        io: TokioIo::new(client),
+        io: client,
         last: Arc::clone(&last),
         line,
     };
-    let mut backend = TokioIo::new(backend);
     // Every byte of either direction passes the client's side.
     let copy = copy_bidirectional_with_sizes(&mut client, &mut backend, BUFFER, BUFFER);
     let mut copy = pin!(copy);

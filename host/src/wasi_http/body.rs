@@ -10,13 +10,13 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt as _, BodyStream, StreamBody};
-use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::ticket::Ticket;
 use crate::body::{Body, BodyError};
 use crate::patience::ClientSilent;
+use crate::tunnel::Tunnel;
 use crate::upstream::BodyTimeout;
 
 /// Why a body broke off, in WASI's words.
@@ -146,12 +146,12 @@ impl HttpBody for Watched {
 
 /// The body of a 101: a claim to the connection, in the hands of the guest.
 struct Claim {
-    connection: Option<OnUpgrade>,
+    connection: Option<Tunnel>,
     ticket: Arc<Ticket>,
 }
 
 /// Gives the guest a claim to a connection that switched protocols.
-pub(super) fn claim(connection: OnUpgrade, ticket: Arc<Ticket>) -> WasiBody {
+pub(super) fn claim(connection: Tunnel, ticket: Arc<Ticket>) -> WasiBody {
     let claim = Claim {
         connection: Some(connection),
         ticket,
@@ -164,7 +164,7 @@ pub(super) fn claim(connection: OnUpgrade, ticket: Arc<Ticket>) -> WasiBody {
 /// A body that comes back from the guest is wrapped, and cannot be asked what
 /// it is. But a claim, when it is read, leaves its connection with the ticket;
 /// so what is there after one read is this body's connection and no other.
-pub(super) fn redeem(body: Body, ticket: &Ticket) -> Option<OnUpgrade> {
+pub(super) fn redeem(body: Body, ticket: &Ticket) -> Option<Tunnel> {
     drop(ticket.take());
     let mut body = body;
     let _ = body.frame().now_or_never();

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use http::StatusCode;
-use hyper::upgrade::OnUpgrade;
 use tokio::sync::Notify;
 
 use crate::progress::Progress;
+use crate::tunnel::Tunnel;
 
 /// Shared by the request's `fetch` and by all that the guest sends for it.
 pub(super) struct Ticket {
@@ -18,7 +18,7 @@ pub(super) struct Ticket {
     cancel: Notify,
     awaits_client: AtomicBool,
     client_failure: OnceLock<StatusCode>,
-    tunnel: Mutex<Option<OnUpgrade>>,
+    tunnel: Mutex<Option<Tunnel>>,
 }
 
 impl Ticket {
@@ -78,12 +78,12 @@ impl Ticket {
     }
 
     /// Leaves the connection of a 101 here for whoever reads its body.
-    pub(super) fn leave(&self, tunnel: OnUpgrade) {
+    pub(super) fn leave(&self, tunnel: Tunnel) {
         *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
     }
 
     /// Takes the connection that was left here, if any.
-    pub(super) fn take(&self) -> Option<OnUpgrade> {
+    pub(super) fn take(&self) -> Option<Tunnel> {
         self.tunnel
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

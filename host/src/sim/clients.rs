@@ -1,0 +1,394 @@
+//! Who asks: when, for what, and what they make of the answers.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, SET_COOKIE, UPGRADE, USER_AGENT,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use rand_pcg::Pcg64Mcg;
+use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinSet;
+
+use super::backend::BACKEND;
+use super::dice;
+use super::location::Site;
+use super::scenario::{Arrivals, Clients};
+use super::trace::{Client, End, Exchange};
+use super::world::{REQUEST_ID, World};
+use crate::body::Body;
+use crate::edge::Peer;
+
+const DAY: f64 = 86_400.0;
+
+/// A group of clients while a run goes on.
+pub(crate) struct Group {
+    world: Arc<World>,
+    sites: Arc<[Site]>,
+    index: usize,
+    people: Vec<Mutex<Person>>,
+}
+
+/// What one of them remembers.
+#[derive(Default)]
+struct Person {
+    cookies: Vec<(String, String)>,
+    /// The backend that the session is with.
+    home: Option<usize>,
+}
+
+impl Group {
+    pub(crate) fn new(world: Arc<World>, sites: Arc<[Site]>, index: usize) -> Self {
+        let count = world.scenario.clients.get(index);
+        let count = count.map_or(0, |clients| clients.count.get());
+        Self {
+            world,
+            sites,
+            index,
+            people: (0..count).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Makes requests as long as the scenario says; over when the last is answered.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let Some(clients) = self.world.scenario.clients.get(self.index) else {
+            return;
+        };
+        let end = self.world.scenario.duration;
+        let end = clients
+            .lasting
+            .map_or(end, |length| (clients.at + length).min(end));
+        match clients.rate {
+            Some(rate) => self.arrive(clients, rate, end).await,
+            None => self.stay(end).await,
+        }
+    }
+
+    /// Requests at a rate, whoever is still waiting.
+    async fn arrive(self: &Arc<Self>, clients: &Clients, rate: f64, end: Duration) {
+        let mut under_way = JoinSet::new();
+        let mut dice = self.world.dice.of(&clients.name, u64::MAX);
+        let swing = clients.daily_swing.value();
+        let peak = rate * (1.0 + swing);
+        let mut time = clients.at.as_secs_f64();
+        let mut number = 0;
+        loop {
+            time += match clients.arrivals {
+                Arrivals::Poisson => dice::exponential(&mut dice, peak),
+                Arrivals::Constant => 1.0 / peak,
+            };
+            if time >= end.as_secs_f64() {
+                break;
+            }
+            // Of those that come at the peak, the hour takes its share: thinning.
+            if swing > 0.0 {
+                let hour = 1.0 + swing * libm::sin(std::f64::consts::TAU * time / DAY);
+                if dice::unit(&mut dice) * peak >= hour * rate {
+                    continue;
+                }
+            }
+            self.world.until(Duration::from_secs_f64(time)).await;
+            let group = Arc::clone(self);
+            under_way.spawn(async move { group.request(number, None).await });
+            number += 1;
+            while under_way.try_join_next().is_some() {}
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// Each of them asks, thinks, and asks again.
+    async fn stay(self: &Arc<Self>, end: Duration) {
+        let mut under_way = JoinSet::new();
+        for person in 0..self.people.len() {
+            let group = Arc::clone(self);
+            under_way.spawn(async move { group.converse(person, end).await });
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    async fn converse(&self, person: usize, end: Duration) {
+        let Some(clients) = self.world.scenario.clients.get(self.index) else {
+            return;
+        };
+        let Some(think) = clients.think else {
+            return;
+        };
+        let number = self.people.len() as u64 + person as u64;
+        let mut dice = self.world.dice.of(&clients.name, u64::MAX - number);
+        // They do not all come at once.
+        let mut next = clients.at + think.draw(&mut dice).mul_f64(dice::unit(&mut dice));
+        let mut turn = 0;
+        while next < end {
+            self.world.until(next).await;
+            let number = turn * self.people.len() as u64 + person as u64;
+            self.request(number, Some(person)).await;
+            next = self.world.now() + think.draw(&mut dice).max(Duration::from_millis(1));
+            turn += 1;
+        }
+    }
+
+    /// One request, from its making to its end.
+    async fn request(&self, number: u64, person: Option<usize>) {
+        let Some(clients) = self.world.scenario.clients.get(self.index) else {
+            return;
+        };
+        let mut dice = self.world.dice.of(&clients.name, number);
+        let drawn = dice::below(&mut dice, self.people.len());
+        let person = person.unwrap_or(drawn);
+        // Unique in the run, and the same whatever else the scenario has.
+        let id = (self.index as u64) << 40 | number;
+        let client = Client {
+            group: self.index,
+            number: u32::try_from(person).unwrap_or(u32::MAX),
+        };
+        let site = self.site(clients, person);
+        let Some(place) = self.sites.get(site) else {
+            return;
+        };
+        let (request, session) = self.compose(clients, person, id, &mut dice);
+        let method = request.method().clone();
+        self.world.open(blank(
+            id,
+            self.world.millis(),
+            site,
+            Some(client),
+            method,
+            session,
+        ));
+        let talk = async {
+            let Ok(response) = place.fetch(id, request, &mut dice).await else {
+                return End::Broken;
+            };
+            self.remember(clients, person, &response);
+            let hold = clients.hold.draw(&mut dice);
+            receive(&self.world, id, response, hold).await
+        };
+        let end = match clients.patience {
+            None => talk.await,
+            Some(patience) => {
+                let talk = std::pin::pin!(talk);
+                (tokio::time::timeout(patience, talk).await).unwrap_or(End::Left)
+            }
+        };
+        conclude(&self.world, id, end);
+    }
+
+    fn site(&self, clients: &Clients, person: usize) -> usize {
+        let locations = &self.world.scenario.locations;
+        let named = clients.location.as_ref();
+        let named = named.and_then(|name| locations.iter().position(|it| it.name == *name));
+        named.unwrap_or_else(|| {
+            let mut dice = (self.world.dice).of("place", self.peer(clients, person).into_number());
+            dice::below(&mut dice, locations.len())
+        })
+    }
+
+    fn peer(&self, clients: &Clients, person: usize) -> Address {
+        let addresses = clients.addresses.map_or(usize::MAX, |it| it.get() as usize);
+        Address((self.index as u32) << 16 | (person % addresses) as u32 & 0xFFFF)
+    }
+
+    fn compose(
+        &self,
+        clients: &Clients,
+        person: usize,
+        id: u64,
+        dice: &mut Pcg64Mcg,
+    ) -> (Request<Body>, Option<usize>) {
+        let method = method(clients, dice);
+        let target = clients.path.replace("{client}", &person.to_string());
+        let has_body = clients.body > 0
+            && !matches!(
+                method,
+                Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE
+            );
+        let websocket = method == Method::GET && clients.websocket.hits(dice);
+        let body = if has_body {
+            Body::from(vec![b'.'; clients.body])
+        } else {
+            Body::empty()
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::try_from(target).unwrap_or_default();
+        let peer = Peer(self.peer(clients, person).ip());
+        request.extensions_mut().insert(peer);
+        let fields = request.headers_mut();
+        if let Ok(host) = HeaderValue::from_str(&self.world.scenario.host) {
+            fields.insert(HOST, host);
+        }
+        fields.insert(USER_AGENT, HeaderValue::from_static("edgelb-sim"));
+        fields.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        fields.insert(REQUEST_ID, HeaderValue::from(id));
+        if has_body {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(clients.body));
+        }
+        if websocket {
+            let handshake = [
+                (CONNECTION, "Upgrade"),
+                (UPGRADE, "websocket"),
+                (http::header::SEC_WEBSOCKET_VERSION, "13"),
+                // That of RFC 6455 section 1.3: any will do.
+                (http::header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+            ];
+            for (name, value) in handshake {
+                fields.insert(name, HeaderValue::from_static(value));
+            }
+        }
+        let memory = self.people.get(person);
+        let memory = memory.map(|it| it.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(memory) = memory.filter(|memory| !memory.cookies.is_empty()) else {
+            return (request, None);
+        };
+        let cookies = memory.cookies.iter();
+        let cookies: Vec<_> = cookies
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if let Ok(cookies) = HeaderValue::from_str(&cookies.join("; ")) {
+            fields.insert(COOKIE, cookies);
+        }
+        (request, memory.home)
+    }
+
+    /// Keeps the cookies of an answer.
+    fn remember(&self, clients: &Clients, person: usize, response: &Response<Body>) {
+        if !clients.cookies || !response.headers().contains_key(SET_COOKIE) {
+            return;
+        }
+        let Some(person) = self.people.get(person) else {
+            return;
+        };
+        let mut person = person.lock().unwrap_or_else(PoisonError::into_inner);
+        for cookie in response.headers().get_all(SET_COOKIE) {
+            let Ok(cookie) = cookie.to_str() else {
+                continue;
+            };
+            let pair = cookie.split(';').next().unwrap_or_default();
+            let Some((name, value)) = pair.split_once('=') else {
+                continue;
+            };
+            person.cookies.retain(|(taken, _)| taken != name);
+            if !cookie.to_ascii_lowercase().contains("max-age=0") {
+                person.cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        person.home = origin(&self.world, response.headers());
+    }
+}
+
+/// The last four bytes of an address in 10.0.0.0/8.
+#[derive(Clone, Copy)]
+struct Address(u32);
+
+impl Address {
+    fn ip(self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from(0x0A00_0000 | self.0 & 0x00FF_FFFF))
+    }
+
+    fn into_number(self) -> u64 {
+        u64::from(self.0)
+    }
+}
+
+/// A request as it is recorded before anything has come of it.
+pub(crate) fn blank(
+    id: u64,
+    now: u64,
+    location: usize,
+    client: Option<Client>,
+    method: Method,
+    session: Option<usize>,
+) -> Exchange {
+    Exchange {
+        id,
+        begun: now,
+        location,
+        isolate: None,
+        client,
+        method,
+        repeatable: false,
+        session,
+        attempts: Vec::with_capacity(1),
+        status: None,
+        answered: now,
+        end: End::Left,
+        ended: now,
+        bytes: 0,
+        by: None,
+    }
+}
+
+/// Reads an answer to its end.
+async fn receive(world: &World, id: u64, response: Response<Body>, hold: Duration) -> End {
+    let (parts, mut body) = response.into_parts();
+    head(world, id, parts.status, &parts.headers);
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        let Ok(tunnel) = body.into_tunnel() else {
+            return End::Broken;
+        };
+        let Ok(mut connection) = tunnel.open().await else {
+            return End::TunnelBroken;
+        };
+        let read = connection.read_u8();
+        return match tokio::time::timeout(hold, read).await {
+            Ok(_) => End::TunnelBroken,
+            Err(_) => End::Tunnel,
+        };
+    }
+    loop {
+        match body.frame().await {
+            None => return End::Whole,
+            Some(Err(_)) => return End::Broken,
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                world.update(id, |exchange| exchange.bytes += length);
+            }
+        }
+    }
+}
+
+/// An answer begins.
+pub(crate) fn head(world: &World, id: u64, status: StatusCode, fields: &HeaderMap) {
+    let by = origin(world, fields);
+    let now = world.millis();
+    world.update(id, |exchange| {
+        exchange.status = Some(status.as_u16());
+        exchange.answered = now;
+        exchange.by = by;
+    });
+}
+
+/// It is over.
+pub(crate) fn conclude(world: &World, id: u64, end: End) {
+    let now = world.millis();
+    world.close(id, |exchange| {
+        exchange.end = end;
+        exchange.ended = now;
+        if exchange.status.is_none() {
+            exchange.answered = now;
+        }
+    });
+}
+
+/// The backend that an answer says it is from.
+fn origin(world: &World, fields: &HeaderMap) -> Option<usize> {
+    let name = fields.get(BACKEND)?.to_str().ok()?;
+    (world.scenario.backends.iter()).position(|backend| backend.name == name)
+}
+
+fn method(clients: &Clients, dice: &mut Pcg64Mcg) -> Method {
+    let sum: u32 = clients.methods.values().sum();
+    let mut drawn = dice::below(dice, sum.max(1) as usize);
+    for (name, weight) in &clients.methods {
+        let weight = *weight as usize;
+        if drawn < weight {
+            return name.parse().unwrap_or_default();
+        }
+        drawn -= weight;
+    }
+    Method::GET
+}

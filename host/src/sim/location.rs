@@ -1,0 +1,219 @@
+//! Where the component runs: isolates that start, serve and are evicted.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::{Request, Response};
+use rand_pcg::Pcg64Mcg;
+
+use super::dice;
+use super::network::{Network, pass};
+use super::trace::{Entry, Isolate};
+use super::world::World;
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::edge::Edge;
+use crate::error::EdgeError;
+use crate::event::Event;
+use crate::upstream::Upstream;
+
+/// What answers requests: an isolate, or what a test puts in its place.
+pub trait Runtime: Send + Sync {
+    /// Answers a request. The client's address is its
+    /// [`Peer`](crate::Peer) extension.
+    fn fetch(
+        &self,
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>;
+}
+
+impl Runtime for Edge {
+    fn fetch(
+        &self,
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>> {
+        Box::pin(Self::fetch(self, request))
+    }
+}
+
+/// What a runtime is given when it starts.
+pub struct Birth {
+    /// What it sends by.
+    pub upstream: Arc<dyn Upstream>,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its chance.
+    pub seed: u64,
+    /// Whom it tells what happens.
+    pub events: Arc<dyn Fn(&Event) + Send + Sync>,
+}
+
+/// Starts runtimes.
+pub(crate) type Starter = Arc<dyn Fn(Birth) -> Result<Arc<dyn Runtime>, EdgeError> + Send + Sync>;
+
+/// A location while a run goes on.
+pub(crate) struct Site {
+    world: Arc<World>,
+    index: usize,
+    starter: Starter,
+    state: Mutex<State>,
+    /// Backends of the component's configuration, as indices of the scenario's.
+    backends: Arc<[usize]>,
+}
+
+struct State {
+    slots: Vec<Option<Slot>>,
+    /// Of the run, so far: shared by its sites.
+    started: Arc<Mutex<u32>>,
+}
+
+#[derive(Clone)]
+struct Slot {
+    runtime: Arc<dyn Runtime>,
+    isolate: Isolate,
+    started: Duration,
+    used: Duration,
+}
+
+impl Site {
+    pub(crate) fn new(
+        world: Arc<World>,
+        index: usize,
+        starter: Starter,
+        backends: Arc<[usize]>,
+        started: Arc<Mutex<u32>>,
+    ) -> Self {
+        let location = world.scenario.locations.get(index);
+        let isolates = location.map_or(1, |location| location.isolates.get());
+        Self {
+            index,
+            starter,
+            state: Mutex::new(State {
+                slots: vec![None; isolates],
+                started,
+            }),
+            backends,
+            world,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a request by one of the isolates.
+    pub(crate) async fn fetch(
+        &self,
+        id: u64,
+        request: Request<Body>,
+        dice: &mut Pcg64Mcg,
+    ) -> Result<Response<Body>, EdgeError> {
+        let (slot, cold) = self.slot(dice)?;
+        (self.world).update(id, |exchange| exchange.isolate = Some(slot.isolate));
+        if cold && let Some(location) = self.world.scenario.locations.get(self.index) {
+            pass(location.cold_start.draw(dice)).await;
+        }
+        Ok(slot.runtime.fetch(request).await)
+    }
+
+    /// One of the isolates, and whether it starts with this request. Those
+    /// who are with an evicted one stay with it.
+    fn slot(&self, dice: &mut Pcg64Mcg) -> Result<(Slot, bool), EdgeError> {
+        let now = self.world.now();
+        let mut state = self.state();
+        let index = dice::below(dice, state.slots.len());
+        if let Some(slot) = state.slots.get_mut(index).and_then(Option::as_mut) {
+            if !self.is_over(slot, now) {
+                slot.used = now;
+                return Ok((slot.clone(), false));
+            }
+            self.world.note(Entry::Evicted {
+                at: self.world.millis(),
+                isolate: slot.isolate,
+            });
+        }
+        let number = {
+            let mut started = state.started.lock().unwrap_or_else(PoisonError::into_inner);
+            *started += 1;
+            *started - 1
+        };
+        let isolate = Isolate {
+            location: self.index,
+            number,
+        };
+        self.world.note(Entry::Started {
+            at: self.world.millis(),
+            isolate,
+        });
+        let slot = Slot {
+            runtime: (self.starter)(self.birth(isolate))?,
+            isolate,
+            started: now,
+            used: now,
+        };
+        if let Some(place) = state.slots.get_mut(index) {
+            *place = Some(slot.clone());
+        }
+        Ok((slot, true))
+    }
+
+    fn is_over(&self, slot: &Slot, now: Duration) -> bool {
+        let Some(location) = self.world.scenario.locations.get(self.index) else {
+            return false;
+        };
+        let idle = |length| slot.used + length < now;
+        let old = |length| slot.started + length < now;
+        location.evict_after.is_some_and(idle) || location.lifetime.is_some_and(old)
+    }
+
+    fn birth(&self, isolate: Isolate) -> Birth {
+        let world = Arc::downgrade(&self.world);
+        let backends = Arc::clone(&self.backends);
+        Birth {
+            upstream: Arc::new(Network {
+                world: Arc::clone(&self.world),
+                isolate,
+            }),
+            clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
+            seed: self.world.dice.seed("isolate", u64::from(isolate.number)),
+            events: Arc::new(move |event| {
+                if let Some(world) = world.upgrade() {
+                    world.note(entry(event, world.millis(), isolate, &backends));
+                }
+            }),
+        }
+    }
+}
+
+fn entry(event: &Event, at: u64, isolate: Isolate, backends: &[usize]) -> Entry {
+    let index = |backend: u32| {
+        let index = backends.get(backend as usize);
+        index.copied().unwrap_or(usize::MAX)
+    };
+    match event {
+        Event::Ejected(ejection) => Entry::Ejected {
+            at,
+            isolate,
+            backend: index(ejection.backend),
+            until: at + super::world::millis(ejection.length),
+            reason: ejection.reason.clone(),
+        },
+        Event::Trial(backend) => Entry::Trial {
+            at,
+            isolate,
+            backend: index(*backend),
+        },
+        Event::Recovered(backend) => Entry::Recovered {
+            at,
+            isolate,
+            backend: index(*backend),
+        },
+        Event::InstanceLost { reason } => Entry::Lost {
+            at,
+            isolate,
+            reason: reason.clone(),
+        },
+    }
+}

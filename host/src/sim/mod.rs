@@ -1,0 +1,26 @@
+//! A simulator of edge platforms: the component that ships, living in virtual
+//! time.
+
+mod backend;
+mod clients;
+mod dice;
+mod limits;
+mod location;
+mod network;
+mod pieces;
+mod run;
+mod scenario;
+mod summary;
+mod trace;
+mod world;
+
+pub use limits::Preset;
+pub use location::{Birth, Runtime};
+pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};
+pub use scenario::{
+    Arrivals, Backend, Bound, Clients, Expectation, Fault, FaultKind, Latency, Link, Location,
+    Measure, Scenario, ScenarioError, Share,
+};
+pub use summary::Summary;
+pub use trace::{Attempt, Client, End, Entry, Exchange, Isolate, Names, Outcome, Trace};
+pub use world::Received;

@@ -1,0 +1,217 @@
+//! The way from an isolate to the backends, and what goes wrong on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use rand_pcg::Pcg64Mcg;
+use tokio::time::Instant;
+
+use super::backend::Reached;
+use super::scenario::{FaultKind, Latency};
+use super::trace::{Entry, Isolate, Outcome};
+use super::world::{REQUEST_ID, Received, World};
+use crate::body::Body;
+use crate::upstream::{Answer, Cause, SendError, Timeouts, Upstream};
+
+/// What an isolate sends by.
+pub(crate) struct Network {
+    pub(crate) world: Arc<World>,
+    pub(crate) isolate: Isolate,
+}
+
+impl Upstream for Network {
+    fn send(self: Arc<Self>, request: Request<Body>, timeouts: Timeouts) -> Answer {
+        let authority = request.uri().authority().map_or("", |it| it.as_str());
+        let backend = self.world.authorities.get(authority).copied();
+        let id = request.headers().get(REQUEST_ID);
+        let id = id.and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
+        let attempt = self.world.attempt(id, backend);
+        let sent = Sent {
+            network: self,
+            request: id,
+            attempt,
+            backend,
+        };
+        Box::pin(async move {
+            let outcome = sent.perform(request, timeouts).await;
+            let known = match &outcome {
+                Ok(response) => Outcome::Status(response.status().as_u16()),
+                Err(error) => Outcome::Failed(error.cause, error.delivery),
+            };
+            sent.network.world.settle(id, attempt, known);
+            outcome
+        })
+    }
+}
+
+/// An attempt under way.
+struct Sent {
+    network: Arc<Network>,
+    request: Option<u64>,
+    attempt: usize,
+    backend: Option<usize>,
+}
+
+/// The way that an attempt takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) location: usize,
+    pub(crate) backend: usize,
+}
+
+/// What cuts off those who are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) at: Duration,
+    pub(crate) kind: FaultKind,
+}
+
+impl Sent {
+    async fn perform(
+        &self,
+        request: Request<Body>,
+        timeouts: Timeouts,
+    ) -> Result<Response<Body>, SendError> {
+        let world = &self.network.world;
+        if let Some(most) = world.limits.subrequests
+            && self.attempt >= most
+        {
+            world.note(Entry::Exceeded {
+                at: world.millis(),
+                isolate: Some(self.network.isolate),
+                request: self.request,
+                limit: "subrequests",
+            });
+            return Err(SendError::not_sent(Cause::HttpRequestDenied));
+        }
+        let Some(backend) = self.backend else {
+            return Err(SendError::not_sent(Cause::DnsError));
+        };
+        let way = Way {
+            world,
+            location: self.network.isolate.location,
+            backend,
+        };
+        let number = self.request.unwrap_or_else(|| world.millis());
+        let mut dice = world.dice.of("attempt", number << 8 | self.attempt as u64);
+
+        if way.suffers(FaultKind::Dns, &mut dice) {
+            return Err(SendError::not_sent(Cause::DnsError));
+        }
+        if way.suffers(FaultKind::Partition, &mut dice) {
+            tokio::time::sleep(timeouts.connect).await;
+            return Err(SendError::not_sent(Cause::ConnectionTimeout));
+        }
+        let there_and_back = way.latency(&mut dice);
+        if way.suffers(FaultKind::Down, &mut dice) {
+            pass(there_and_back).await;
+            return Err(SendError::not_sent(Cause::ConnectionRefused));
+        }
+        let deadline = Instant::now() + timeouts.first_byte;
+        let answer = async {
+            pass(there_and_back / 2).await;
+            let (parts, body) = request.into_parts();
+            let body = (body.bytes().await)
+                .map_err(|_| SendError::maybe_sent(Cause::ConnectionReadTimeout))?;
+            let request = Request::from_parts(parts, body);
+            if world.scenario.keep_requests {
+                world.receive(Received {
+                    backend,
+                    at: world.millis(),
+                    isolate: self.network.isolate,
+                    request: request.clone(),
+                });
+            }
+            let Some(model) = world.backends.get(backend) else {
+                return Err(SendError::not_sent(Cause::DnsError));
+            };
+            let response = model.answer(Reached { way, dice }, request).await;
+            pass(there_and_back / 2).await;
+            response
+        };
+        let silent = SendError::maybe_sent(Cause::HttpResponseTimeout);
+        let timed = async {
+            let timed = tokio::time::timeout_at(deadline, answer).await;
+            timed.unwrap_or(Err(silent))
+        };
+        let Some(cut) = way.next_cut() else {
+            return timed.await;
+        };
+        tokio::select! {
+            biased;
+            answered = timed => answered,
+            () = world.until(cut.at) => {
+                if cut.kind == FaultKind::Partition {
+                    tokio::time::sleep_until(deadline).await;
+                    return Err(silent);
+                }
+                Err(SendError::maybe_sent(Cause::ConnectionTerminated))
+            }
+        }
+    }
+}
+
+impl Way<'_> {
+    /// Whether an attempt meets a fault of this kind now.
+    pub(crate) fn suffers(&self, kind: FaultKind, dice: &mut Pcg64Mcg) -> bool {
+        let now = self.world.now();
+        self.world
+            .faults_of(kind, self.location, self.backend)
+            .any(|fault| fault.is_on(now) && fault.share.hits(dice))
+    }
+
+    /// How long the way there and back is.
+    fn latency(&self, dice: &mut Pcg64Mcg) -> Duration {
+        let scenario = &self.world.scenario;
+        let (Some(location), Some(backend)) = (
+            scenario.locations.get(self.location),
+            scenario.backends.get(self.backend),
+        ) else {
+            return Duration::ZERO;
+        };
+        let link = (scenario.links.iter())
+            .find(|link| link.location == location.name && link.backend == backend.name);
+        let mut latency = link
+            .map_or(location.latency, |link| link.latency)
+            .draw(dice);
+        let now = self.world.now();
+        for fault in self
+            .world
+            .faults_of(FaultKind::Delay, self.location, self.backend)
+        {
+            if fault.is_on(now) && fault.share.hits(dice) {
+                let usual = Latency::Constant(Duration::from_millis(100));
+                latency += fault.latency.unwrap_or(usual).draw(dice);
+            }
+        }
+        latency
+    }
+
+    /// What cuts off next whoever is connected now. A fault that meets only
+    /// some attempts cuts off none.
+    pub(crate) fn next_cut(&self) -> Option<Cut> {
+        let now = self.world.now();
+        let mut next: Option<Cut> = None;
+        for fault in self.world.faults(self.location, self.backend) {
+            let kind = fault.kind;
+            if !matches!(kind, FaultKind::Down | FaultKind::Partition) || !fault.share.is_all() {
+                continue;
+            }
+            if let Some(at) = fault.next_onset(now)
+                && next.is_none_or(|next| at < next.at)
+            {
+                next = Some(Cut { at, kind });
+            }
+        }
+        next
+    }
+}
+
+/// Lets time pass; no time at all is not waited for.
+pub(crate) async fn pass(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}

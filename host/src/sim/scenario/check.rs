@@ -1,0 +1,209 @@
+//! Whether the parts of a scenario go together.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use http::Method;
+
+use super::{Fault, FaultKind, Scenario};
+
+/// What does not go together with the rest, and where it is said.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) path: Vec<Step>,
+    message: String,
+}
+
+/// A step down a scenario's tree.
+#[derive(Debug)]
+pub(super) enum Step {
+    Key(&'static str),
+    Index(usize),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+/// What is being looked at, and what was found of it so far.
+struct Checker<'a> {
+    problems: &'a mut Vec<Problem>,
+    table: &'static str,
+    index: usize,
+    subject: String,
+}
+
+impl Scenario {
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let locations: Vec<_> = self.locations.iter().map(|it| it.name.as_str()).collect();
+        let backends: Vec<_> = self.backends.iter().map(|it| it.name.as_str()).collect();
+        for (index, location) in self.locations.iter().enumerate() {
+            let subject = format!("location `{}`", location.name);
+            let mut check = Checker::new(&mut problems, "location", index, subject);
+            check.name("name", &location.name, locations.get(..index));
+        }
+        for (index, backend) in self.backends.iter().enumerate() {
+            let subject = format!("backend `{}`", backend.name);
+            let mut check = Checker::new(&mut problems, "backend", index, subject);
+            check.name("name", &backend.name, backends.get(..index));
+            if let Some(rate) = backend.rate_limit {
+                check.positive("rate-limit", rate);
+            }
+            if backend.queue.is_some() && backend.workers.is_none() {
+                check.tell("queue", "needs `workers`, without which nobody waits");
+            }
+        }
+        for (index, link) in self.links.iter().enumerate() {
+            let subject = format!("link {}", index + 1);
+            let mut check = Checker::new(&mut problems, "link", index, subject);
+            check.one_of("location", "location", &link.location, &locations);
+            check.one_of("backend", "backend", &link.backend, &backends);
+        }
+        let groups: Vec<_> = self.clients.iter().map(|it| it.name.as_str()).collect();
+        for (index, clients) in self.clients.iter().enumerate() {
+            let subject = format!("clients `{}`", clients.name);
+            let mut check = Checker::new(&mut problems, "clients", index, subject);
+            check.name("name", &clients.name, groups.get(..index));
+            match (clients.rate, clients.think) {
+                (Some(rate), None) => check.positive("rate", rate),
+                (None, Some(_)) => {}
+                (Some(_), Some(_)) => check.say("think", "`rate` and `think` exclude each other"),
+                (None, None) => check.say("name", "one of `rate` and `think` must be given"),
+            }
+            if let Some(location) = &clients.location {
+                check.one_of("location", "location", location, &locations);
+            }
+            if !clients.path.starts_with('/') {
+                check.tell("path", "must begin with `/`");
+            }
+            for method in clients.methods.keys() {
+                if method.parse::<Method>().is_err() || method == "CONNECT" {
+                    check.tell("methods", &format!("`{method}` is no method of a request"));
+                }
+            }
+            if clients.methods.values().all(|weight| *weight == 0) {
+                check.tell("methods", "at least one must be more than 0");
+            }
+        }
+        for (index, fault) in self.faults.iter().enumerate() {
+            let subject = format!("fault {}", index + 1);
+            let mut check = Checker::new(&mut problems, "fault", index, subject);
+            if let Some(backend) = &fault.backend {
+                check.one_of("backend", "backend", backend, &backends);
+            }
+            if let Some(location) = &fault.location {
+                check.one_of("location", "location", location, &locations);
+            }
+            check.fault(fault);
+        }
+        for name in self.expect.share.keys() {
+            if !backends.contains(&name.as_str()) {
+                problems.push(Problem {
+                    path: vec![Step::Key("expect"), Step::Key("share")],
+                    message: format!("expect: share: there is no backend `{name}`"),
+                });
+            }
+        }
+        problems
+    }
+}
+
+impl<'a> Checker<'a> {
+    fn new(
+        problems: &'a mut Vec<Problem>,
+        table: &'static str,
+        index: usize,
+        subject: String,
+    ) -> Self {
+        Self {
+            problems,
+            table,
+            index,
+            subject,
+        }
+    }
+
+    fn say(&mut self, field: &'static str, message: &str) {
+        self.problems.push(Problem {
+            path: vec![
+                Step::Key(self.table),
+                Step::Index(self.index),
+                Step::Key(field),
+            ],
+            message: format!("{}: {message}", self.subject),
+        });
+    }
+
+    fn tell(&mut self, field: &'static str, message: &str) {
+        self.say(field, &format!("{field}: {message}"));
+    }
+
+    fn name(&mut self, field: &'static str, name: &str, before: Option<&[&str]>) {
+        if name.is_empty() {
+            self.tell(field, "must not be empty");
+        }
+        if before.is_some_and(|before| before.contains(&name)) {
+            self.tell(field, "there is another of that name");
+        }
+    }
+
+    fn one_of(&mut self, field: &'static str, kind: &str, name: &str, names: &[&str]) {
+        if names.contains(&name) {
+            return;
+        }
+        let known: BTreeSet<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        let known: Vec<_> = known.into_iter().collect();
+        let known = match &*known {
+            [] => "none is described".to_owned(),
+            known => format!("there is {}", known.join(", ")),
+        };
+        self.tell(field, &format!("there is no {kind} `{name}`; {known}"));
+    }
+
+    fn positive(&mut self, field: &'static str, number: f64) {
+        if !(number > 0.0 && number.is_finite()) {
+            self.tell(field, &format!("`{number}` is no number above 0"));
+        }
+    }
+
+    fn fault(&mut self, fault: &Fault) {
+        let kind = fault.kind;
+        let own = [
+            ("status", fault.status.is_some(), FaultKind::Error),
+            ("retry-after", fault.retry_after.is_some(), FaultKind::Error),
+            ("factor", fault.factor.is_some(), FaultKind::Slow),
+            ("latency", fault.latency.is_some(), FaultKind::Delay),
+        ];
+        for (field, given, owner) in own {
+            if given && kind != owner {
+                let (owner, kind) = (owner.name(), kind.name());
+                self.tell(field, &format!("goes with kind `{owner}`, not `{kind}`"));
+            }
+        }
+        if let Some(status) = fault.status
+            && !(400..=599).contains(&status)
+        {
+            self.tell(
+                "status",
+                &format!("`{status}` is no error; expected 400 to 599"),
+            );
+        }
+        if let Some(factor) = fault.factor {
+            self.positive("factor", factor);
+        }
+        if fault.until.is_some() && fault.every.is_none() {
+            self.tell("until", "needs `every`");
+        }
+        match (fault.every, fault.lasting) {
+            (Some(every), _) if every.is_zero() => self.tell("every", "must be more than 0"),
+            (Some(_), None) => self.tell("every", "needs `for`: each time, it must end"),
+            (Some(every), Some(length)) if length >= every => {
+                self.tell("every", "must be longer than `for`");
+            }
+            _ => {}
+        }
+    }
+}

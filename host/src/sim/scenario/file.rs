@@ -1,0 +1,201 @@
+//! Scenarios as files: what is wrong with one is said with its line.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Scenario;
+use super::check::{Problem, Step};
+
+/// Why a scenario cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScenarioError {
+    /// It is no TOML, or says something that no scenario says; with the line.
+    #[error("{0}")]
+    Syntax(String),
+    /// Its parts do not go together; all that is wrong, one a line.
+    #[error("{}", .0.join("\n"))]
+    Contradiction(Vec<String>),
+}
+
+impl FromStr for Scenario {
+    type Err = ScenarioError;
+
+    fn from_str(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text)
+            .map_err(|error| ScenarioError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let problems = scenario.problems();
+        if problems.is_empty() {
+            return Ok(scenario);
+        }
+        let tree = toml::de::DeTable::parse(text).ok();
+        let told = problems.iter().map(|problem| {
+            let line = tree.as_ref().and_then(|tree| line(text, tree, problem));
+            match line {
+                Some(line) => format!("line {line}: {problem}"),
+                None => problem.to_string(),
+            }
+        });
+        Err(ScenarioError::Contradiction(told.collect()))
+    }
+}
+
+impl Scenario {
+    /// Whether its parts go together.
+    ///
+    /// # Errors
+    /// All that does not.
+    pub fn validate(&self) -> Result<(), ScenarioError> {
+        let problems = self.problems();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let told = problems.iter().map(ToString::to_string);
+        Err(ScenarioError::Contradiction(told.collect()))
+    }
+}
+
+/// As a file that reads back as the same.
+impl fmt::Display for Scenario {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = toml::to_string(self).map_err(|_| fmt::Error)?;
+        formatter.write_str(&text)
+    }
+}
+
+/// The line of the innermost of a problem's steps that the text has.
+fn line(
+    text: &str,
+    tree: &toml::Spanned<toml::de::DeTable<'_>>,
+    problem: &Problem,
+) -> Option<usize> {
+    let mut place = None;
+    let mut steps = problem.path.iter();
+    let mut value = match steps.next()? {
+        Step::Key(key) => tree.get_ref().get(*key)?,
+        Step::Index(_) => return None,
+    };
+    loop {
+        place = Some(value.span().start).or(place);
+        let inner = match (steps.next(), value.get_ref()) {
+            (Some(Step::Key(key)), toml::de::DeValue::Table(table)) => table.get(*key),
+            (Some(Step::Index(index)), toml::de::DeValue::Array(array)) => array.get(*index),
+            _ => None,
+        };
+        match inner {
+            Some(inner) => value = inner,
+            None => break,
+        }
+    }
+    Some(text.get(..place?)?.matches('\n').count() + 1)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by it")]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+name = "whole"
+about = "Everything a scenario can say."
+duration = "10m"
+seed = 3
+host = "example.com"
+limits = "cloudflare-free"
+
+[environment]
+MAX_RETRIES = 2
+STICKY_SESSIONS = false
+
+[[location]]
+name = "fra"
+isolates = 2
+latency = "20ms"
+cold-start = { min = "5ms", max = "20ms" }
+evict-after = "5m"
+lifetime = "1h"
+
+[[backend]]
+name = "A"
+latency = { median = "40ms", p99 = "300ms" }
+workers = 10
+queue = 20
+error-rate = 0.01
+rate-limit = 50.0
+warm-up = "30s"
+body = 2000
+transfer = "1s"
+
+[[link]]
+location = "fra"
+backend = "A"
+latency = "80ms"
+
+[[clients]]
+name = "players"
+count = 10
+rate = 5.0
+daily-swing = 0.5
+methods = { GET = 9, POST = 1 }
+path = "/stremio/{client}/stream"
+patience = "20s"
+
+[[fault]]
+kind = "down"
+backend = "A"
+at = "1m"
+for = "10s"
+every = "1m"
+
+[expect]
+availability = ">= 99 %"
+share.A = "10% .. 100%"
+"#;
+
+    #[test]
+    fn a_scenario_reads_back_as_it_is_written() {
+        let scenario: Scenario = WHOLE.parse().unwrap();
+        assert_eq!(scenario.environment["MAX_RETRIES"], "2");
+        assert_eq!(scenario.to_string().parse(), Ok(scenario));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        let table = [
+            ("duration = \"10m\"", "duration = \"10x\"", "line 4"),
+            ("seed = 3", "sead = 3", "line 5"),
+            ("error-rate = 0.01", "error-rate = 1.5", "from 0.0 to 1.0"),
+            ("kind = \"down\"", "kind = \"gone\"", "line 47"),
+            (
+                "availability = \">= 99 %\"",
+                "availability = \"99\"",
+                ">= 99.9 %",
+            ),
+            (
+                "median = \"40ms\", p99",
+                "median = \"400ms\", p99",
+                "more than `p99`",
+            ),
+        ];
+        for (right, wrong, expected) in table {
+            let text = WHOLE.replace(right, wrong);
+            let error = text.parse::<Scenario>().unwrap_err().to_string();
+            assert!(error.contains(expected), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_said_all_at_once() {
+        let text = WHOLE
+            .replace("backend = \"A\"\nat", "backend = \"B\"\nat")
+            .replace("rate = 5.0", "rate = 5.0\nthink = \"1s\"")
+            .replace("location = \"fra\"", "location = \"lhr\"");
+        let error = text.parse::<Scenario>().unwrap_err().to_string();
+        for expected in [
+            "line 33: link 1: location: there is no location `lhr`; there is `fra`",
+            "line 41: clients `players`: `rate` and `think` exclude each other",
+            "line 49: fault 1: backend: there is no backend `B`; there is `A`",
+        ] {
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What a run comes to, in figures.
+
+use std::collections::BTreeMap;
+
+use super::scenario::{Bound, Measure, Scenario};
+use super::trace::{Entry, Trace};
+use super::world::millis;
+
+/// The figures of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// How many requests were made.
+    pub requests: usize,
+    /// Of how many of them the client went away.
+    pub left: usize,
+    /// How many failed: with 500 or more, or in the middle.
+    pub failures: usize,
+    /// How many attempts were made beyond the first of each request.
+    pub retries: usize,
+    /// How long answers took to begin, in milliseconds, in rising order.
+    pub latencies: Vec<u64>,
+    /// How many requests carried a session.
+    pub sessions: usize,
+    /// How many of these stayed with their backend.
+    pub kept: usize,
+    /// How many clients were answered by any backend.
+    pub clients: usize,
+    /// How many of these by more than one.
+    pub moved: usize,
+    /// How many times a backend was ejected.
+    pub ejections: usize,
+    /// The longest time to the first ejection, in milliseconds.
+    pub detect: Option<u64>,
+    /// The longest time to the first answer after it was well again.
+    pub recover: Option<u64>,
+    /// How many answers came from each backend.
+    pub answers: Vec<(String, usize)>,
+    /// How many times a limit was exceeded.
+    pub exceeded: usize,
+    /// How many instances of the component were lost.
+    pub lost: usize,
+}
+
+impl Summary {
+    pub(crate) fn of(trace: &Trace, scenario: &Scenario) -> Self {
+        let mut summary = Self::default();
+        let mut answers = vec![0; scenario.backends.len()];
+        let mut homes: BTreeMap<_, (usize, bool)> = BTreeMap::new();
+        for exchange in trace.exchanges() {
+            summary.requests += 1;
+            summary.retries += exchange.attempts.len().saturating_sub(1);
+            match exchange.succeeded() {
+                None => summary.left += 1,
+                Some(succeeded) => {
+                    summary.failures += usize::from(!succeeded);
+                    summary.latencies.push(exchange.latency());
+                }
+            }
+            let Some(by) = exchange.by else {
+                continue;
+            };
+            if let Some(answers) = answers.get_mut(by) {
+                *answers += 1;
+            }
+            if let Some(session) = exchange.session {
+                summary.sessions += 1;
+                summary.kept += usize::from(session == by);
+            }
+            if let Some(client) = exchange.client {
+                let home = homes.entry(client).or_insert((by, false));
+                home.1 |= home.0 != by;
+            }
+        }
+        summary.latencies.sort_unstable();
+        summary.clients = homes.len();
+        summary.moved = homes.values().filter(|(_, moved)| *moved).count();
+        let names = trace.names.backends.iter().cloned();
+        summary.answers = names.zip(answers).collect();
+        for entry in &trace.entries {
+            match entry {
+                Entry::Ejected { .. } => summary.ejections += 1,
+                Entry::Lost { .. } => summary.lost += 1,
+                Entry::Exceeded { .. } => summary.exceeded += 1,
+                Entry::Exchange(_)
+                | Entry::Trial { .. }
+                | Entry::Recovered { .. }
+                | Entry::Started { .. }
+                | Entry::Evicted { .. } => {}
+            }
+        }
+        summary.times(trace, scenario);
+        summary
+    }
+
+    /// How long outages took to be noticed, and recoveries.
+    fn times(&mut self, trace: &Trace, scenario: &Scenario) {
+        for fault in &scenario.faults {
+            if !fault.is_outage() {
+                continue;
+            }
+            for (index, backend) in scenario.backends.iter().enumerate() {
+                if fault.backend.as_ref().is_some_and(|it| *it != backend.name) {
+                    continue;
+                }
+                for (onset, over) in fault.windows(scenario.duration) {
+                    let (onset, over) = (millis(onset), millis(over));
+                    let mut ejections = trace.entries.iter().filter_map(|entry| {
+                        let Entry::Ejected { at, backend, .. } = entry else {
+                            return None;
+                        };
+                        (*backend == index && (onset..over).contains(at)).then_some(*at)
+                    });
+                    let Some(ejected) = ejections.next() else {
+                        continue;
+                    };
+                    self.detect = self.detect.max(Some(ejected - onset));
+                    let end = millis(scenario.duration);
+                    let answers = trace.exchanges().filter(|exchange| {
+                        exchange.by == Some(index)
+                            && exchange.status.is_some_and(|status| status < 500)
+                            && (over..end).contains(&exchange.answered)
+                    });
+                    let first = answers.map(|exchange| exchange.answered).min();
+                    self.recover = self.recover.max(first.map(|first| first - over));
+                }
+            }
+        }
+    }
+
+    /// What a measure comes to: a share from 0 to 1, milliseconds, or a number.
+    pub fn measure(&self, measure: &Measure) -> f64 {
+        let waited = self.requests - self.left;
+        match measure {
+            Measure::Availability => share(waited - self.failures, waited, 1.0),
+            Measure::Requests => number(self.requests),
+            Measure::Failures => number(self.failures),
+            Measure::Retries => number(self.retries),
+            Measure::P50 => self.percentile(0.50),
+            Measure::P95 => self.percentile(0.95),
+            Measure::P99 => self.percentile(0.99),
+            Measure::Slowest => self.percentile(1.0),
+            Measure::Stickiness => share(self.kept, self.sessions, 1.0),
+            Measure::Moved => share(self.moved, self.clients, 0.0),
+            Measure::Ejections => number(self.ejections),
+            Measure::Detect => time(self.detect),
+            Measure::Recover => time(self.recover),
+            Measure::Share(backend) => {
+                let sum = self.answers.iter().map(|(_, answers)| answers).sum();
+                let of_it = self.answers.iter().find(|(name, _)| name == backend);
+                share(of_it.map_or(0, |(_, answers)| *answers), sum, 0.0)
+            }
+            Measure::Exceeded => number(self.exceeded),
+            Measure::Lost => number(self.lost),
+        }
+    }
+
+    /// The bounds that do not hold: each measure, what it came to, and its bound.
+    pub fn unmet(&self, scenario: &Scenario) -> Vec<(Measure, f64, Bound)> {
+        let bounds = scenario.expect.bounds().into_iter();
+        let measured = bounds.map(|(measure, bound)| {
+            let value = self.measure(&measure);
+            (measure, value, bound)
+        });
+        measured
+            .filter(|(_, value, bound)| !bound.holds(*value))
+            .collect()
+    }
+
+    /// The nearest rank: the least value that so many do not exceed.
+    fn percentile(&self, share: f64) -> f64 {
+        let rank = (number(self.latencies.len()) * share).ceil();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rank among them"
+        )]
+        let index = (rank as usize).saturating_sub(1);
+        self.latencies.get(index).map_or(0.0, |it| millis_of(*it))
+    }
+}
+
+fn share(part: usize, whole: usize, of_nothing: f64) -> f64 {
+    if whole == 0 {
+        of_nothing
+    } else {
+        number(part) / number(whole)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
+fn millis_of(time: u64) -> f64 {
+    time as f64
+}
+
+/// What was never seen takes no time.
+fn time(time: Option<u64>) -> f64 {
+    time.map_or(0.0, millis_of)
+}
