@@ -4,16 +4,20 @@
 mod backend;
 mod clients;
 mod dice;
+mod laws;
 mod limits;
 mod location;
 mod network;
 mod pieces;
 mod run;
 mod scenario;
+mod shrink;
 mod summary;
+mod sweep;
 mod trace;
 mod world;
 
+pub use laws::{Law, Violation};
 pub use limits::Preset;
 pub use location::{Birth, Runtime};
 pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};
@@ -21,6 +25,8 @@ pub use scenario::{
     Arrivals, Backend, Bound, Clients, Expectation, Fault, FaultKind, Latency, Link, Location,
     Measure, Scenario, ScenarioError, Share,
 };
+pub use shrink::shrink;
 pub use summary::Summary;
+pub use sweep::{Sweep, Swept};
 pub use trace::{Attempt, Client, End, Entry, Exchange, Isolate, Names, Outcome, Trace};
 pub use world::Received;
