@@ -7,6 +7,7 @@ use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::Notify;
 
+use crate::exchange::InterimSink;
 use crate::progress::Progress;
 
 /// Shared by the request's `fetch` and by all that the guest sends for it.
@@ -19,12 +20,14 @@ pub(super) struct Ticket {
     awaits_client: AtomicBool,
     client_failure: OnceLock<StatusCode>,
     tunnel: Mutex<Option<OnUpgrade>>,
+    /// Takes interim responses, if the client can.
+    pub(super) interim: Option<InterimSink>,
 }
 
 impl Ticket {
     /// `told_no_body` is whether the guest was shown a `content-length` of 0
     /// that the client did not send.
-    pub(super) fn new(told_no_body: bool) -> Self {
+    pub(super) fn new(told_no_body: bool, interim: Option<InterimSink>) -> Self {
         Self {
             told_no_body,
             progress: Progress::default(),
@@ -33,6 +36,7 @@ impl Ticket {
             awaits_client: AtomicBool::default(),
             client_failure: OnceLock::default(),
             tunnel: Mutex::default(),
+            interim,
         }
     }
 
