@@ -19,6 +19,11 @@ pub(crate) struct Stage {
 /// The names of the backends, in their order.
 pub(crate) const NAMES: [&str; 3] = ["A", "B", "C"];
 
+/// Enough choices of equals that each backend gets some. The backends' ports, and
+/// so the choices, differ from run to run: that one of three gets none has odds of
+/// 1 in 28 million.
+pub(crate) const ENOUGH: u8 = 45;
+
 /// Ejections that are over at once and attempts that are soon given up, so that
 /// one stage does for many failures.
 pub(crate) const FORGIVING: [(&str, &str); 4] = [

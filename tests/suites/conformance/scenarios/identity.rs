@@ -2,7 +2,7 @@
 
 use super::scenarios;
 use crate::runtime::Runtime;
-use crate::stage::{Stage, by, client_address};
+use crate::stage::{ENOUGH, Stage, by, client_address};
 
 scenarios!("Identity":
     clients_are_known_by_their_addresses,
@@ -102,7 +102,7 @@ async fn a_subscriber_is_known_by_its_network(runtime: &'static Runtime) {
             .await)
     };
     let mut used = std::collections::BTreeSet::new();
-    for network in 0..16 {
+    for network in 0..ENOUGH {
         let first = home(format!("2001:db8:0:{network}::1")).await;
         let second = home(format!("2001:db8:0:{network}:ffff::2")).await;
         assert_eq!(first, second, "2001:db8:0:{network}::/64");
