@@ -48,7 +48,9 @@ pub(super) struct ServeArgs {
     /// Certificates (PEM) to trust for https backends, beside the system's
     #[arg(long, value_name = "FILE")]
     pub(super) upstream_ca: Option<PathBuf>,
-    /// Threads, each with an event loop of its own; default one a core
+    /// Threads, each with an event loop of its own; default one a core. With
+    /// `--door wasi-http` one: by that door each thread has its own view of the
+    /// backends' health
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
     /// Client connections at a time; new ones wait beyond it. Default half the
