@@ -54,9 +54,11 @@ mod headers;
 mod metering;
 mod patience;
 mod progress;
+mod recording;
 mod refusal;
 mod serve;
 pub mod sim;
+mod tape;
 mod ticker;
 mod tunnel;
 mod upstream;
@@ -68,7 +70,9 @@ pub use edge::{Door, Edge, EdgeBuilder, Peer};
 pub use error::{ComponentError, EdgeError};
 pub use event::{Ejection, Event};
 pub use exchange::bindings::{Backend, EffectiveConfiguration, Scheme, Setting};
-pub use serve::{AccessLog, LogFormat, LogWriter, ServeOptions, Server, raise_descriptor_limit};
+pub use serve::{
+    AccessLog, LogFormat, LogWriter, Recorder, ServeOptions, Server, raise_descriptor_limit,
+};
 pub use tunnel::{Connection, Tunnel};
 pub use upstream::{
     Answer, Cause, Client, Closures, Delivery, Fault, IntoAnswer, SendError, Timeouts, Trust,

@@ -1,8 +1,13 @@
 //! How far an exchange has got, for whoever tells of it.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use http::Response;
+
+use crate::tape::Tape;
+use crate::upstream::SendError;
 
 /// Kept up to date by the door that an exchange goes by, and of use whenever it
 /// ends: its future may be dropped at any attempt.
@@ -12,6 +17,8 @@ pub(crate) struct Progress {
     /// Index of the backend tried last, or [`NONE`].
     backend: AtomicU32,
     client: OnceLock<IpAddr>,
+    /// Keeps what becomes of each attempt, if that is recorded.
+    tape: Option<Arc<Tape>>,
 }
 
 const NONE: u32 = u32::MAX;
@@ -22,16 +29,42 @@ impl Default for Progress {
             attempts: AtomicU32::new(0),
             backend: AtomicU32::new(NONE),
             client: OnceLock::new(),
+            tape: None,
         }
     }
 }
 
 impl Progress {
+    /// One whose attempts are kept here.
+    pub(crate) fn taped(tape: Arc<Tape>) -> Self {
+        Self {
+            tape: Some(tape),
+            ..Self::default()
+        }
+    }
+
+    /// Another of the same exchange.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            tape: self.tape.clone(),
+            ..Self::default()
+        }
+    }
+
     /// An attempt begins, at a backend if it is one of the configuration's.
-    pub(crate) fn attempt(&self, backend: Option<u32>) {
+    /// Answers its number, for [`Self::settle`].
+    pub(crate) fn attempt(&self, backend: Option<u32>) -> usize {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         self.backend
             .store(backend.unwrap_or(NONE), Ordering::Relaxed);
+        self.tape.as_ref().map_or(0, |tape| tape.attempt(backend))
+    }
+
+    /// The attempt of this number came to this.
+    pub(crate) fn settle<B>(&self, number: usize, sent: &Result<Response<B>, SendError>) {
+        if let Some(tape) = &self.tape {
+            tape.settle(number, sent);
+        }
     }
 
     /// The client is this, and not the peer.

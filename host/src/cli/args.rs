@@ -64,6 +64,11 @@ pub(super) struct ServeArgs {
     /// How those lines look
     #[arg(long, value_enum, default_value_t = LogFormatArg::Text)]
     pub(super) log_format: LogFormatArg,
+    /// Write down each exchange in this file, for `edgelb sim --replay`: heads,
+    /// times and outcomes, without bodies, secrets and addresses. It is appended
+    /// to, and SIGHUP opens it anew
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
     /// Seconds that requests under way may take after SIGTERM or SIGINT; those
     /// left are cut off, and it exits with 0 all the same
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]

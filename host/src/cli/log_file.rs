@@ -1,9 +1,9 @@
-//! The access log's way to a file or standard output.
+//! The way of logs and recordings to a file or standard output.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,22 +13,36 @@ use super::report;
 /// A file that is appended to, and can be opened anew under way.
 #[derive(Clone, Debug)]
 pub(super) struct LogFile {
+    what: &'static str,
     path: PathBuf,
     file: Arc<Mutex<File>>,
+    /// What a file that is opened anew begins with.
+    header: Arc<OnceLock<String>>,
 }
 
 impl LogFile {
     /// Opens the file, or creates it.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(what: &'static str, path: &Path) -> io::Result<Self> {
         Ok(Self {
+            what,
             path: path.to_owned(),
             file: Arc::new(Mutex::new(append_to(path)?)),
+            header: Arc::default(),
         })
+    }
+
+    /// From now on a file that is opened anew begins with this.
+    pub(super) fn begin_with(&self, header: String) {
+        // It is said once.
+        let _ = self.header.set(header);
     }
 
     /// Opens the file of this name, whoever may have moved the one before.
     fn reopen(&self) -> io::Result<()> {
-        let file = append_to(&self.path)?;
+        let mut file = append_to(&self.path)?;
+        if let Some(header) = self.header.get() {
+            file.write_all(header.as_bytes())?;
+        }
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
         Ok(())
     }
@@ -51,13 +65,16 @@ impl Write for LogFile {
 
 /// Tells of errors, the first of each streak.
 pub(super) struct Watched<W> {
+    what: &'static str,
     sink: W,
     failing: bool,
 }
 
 impl<W: Write> Watched<W> {
-    pub(super) fn new(sink: W) -> Self {
+    /// Of what, as it is told.
+    pub(super) fn new(what: &'static str, sink: W) -> Self {
         Self {
+            what,
             sink,
             failing: false,
         }
@@ -69,7 +86,8 @@ impl<W: Write> Watched<W> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted || self.failing => {}
             Err(error) => {
                 self.failing = true;
-                report::line(format_args!("the access log cannot be written: {error}"));
+                let what = self.what;
+                report::line(format_args!("{what} cannot be written: {error}"));
             }
         }
         done
@@ -87,9 +105,9 @@ impl<W: Write> Write for Watched<W> {
     }
 }
 
-/// From now on SIGHUP opens the file anew, if there is one, and does nothing
+/// From now on SIGHUP opens these files anew, if there are any, and does nothing
 /// else: who rotates logs moves the file first and signals then.
-pub(super) fn reopen_on_hangup(file: Option<LogFile>) -> io::Result<()> {
+pub(super) fn reopen_on_hangup(files: Vec<LogFile>) -> io::Result<()> {
     let event_loop = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -99,13 +117,13 @@ pub(super) fn reopen_on_hangup(file: Option<LogFile>) -> io::Result<()> {
     };
     let reopen = async move {
         while hangups.recv().await.is_some() {
-            if let Some(file) = &file
-                && let Err(error) = file.reopen()
-            {
-                let path = file.path.display();
-                report::line(format_args!(
-                    "the access log `{path}` cannot be opened anew: {error}"
-                ));
+            for file in &files {
+                if let Err(error) = file.reopen() {
+                    let (what, path) = (file.what, file.path.display());
+                    report::line(format_args!(
+                        "{what} `{path}` cannot be opened anew: {error}"
+                    ));
+                }
             }
         }
     };
@@ -140,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_streak_of_errors_ends_with_a_success() {
-        let mut sink = Watched::new(Full(2));
+        let mut sink = Watched::new("the log", Full(2));
         let failing: Vec<_> = (0..4)
             .map(|_| {
                 let written = sink.write(b"a line").is_ok();

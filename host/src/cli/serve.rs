@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use edgelb_host::{AccessLog, Door, Edge, LogFormat, LogWriter, ServeOptions, Server, Trust};
+use edgelb_host::{
+    AccessLog, Door, Edge, LogFormat, LogWriter, Recorder, ServeOptions, Server, Trust,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{DoorArg, LogFormatArg, ServeArgs};
@@ -17,7 +19,8 @@ use super::report::{self, Reporter};
 /// Serves until it is told to stop.
 pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // First of all: from here on SIGHUP does not end the process.
-    let (access_log, writer) = access_log(args)?.unzip();
+    let record = record_file(args)?;
+    let (access_log, writer) = access_log(args, record.clone())?.unzip();
     let mut edge = Edge::builder()
         .envs(super::environment(args.env_file.as_deref())?)
         .door(match args.door {
@@ -35,9 +38,17 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let reporter = Reporter::default();
     let edge = super::build(edge.on_event(reporter.sink()), args.component.as_deref())?;
     reporter.learn(&edge);
+    let (recorder, recording) = match record {
+        Some(file) => {
+            let (recorder, writer) = recorder(&edge, file)?;
+            (Some(recorder), Some(writer))
+        }
+        None => (None, None),
+    };
     edgelb_host::raise_descriptor_limit();
     let mut options = ServeOptions {
         access_log,
+        recorder,
         drain: Duration::from_secs(args.drain_timeout),
         ..ServeOptions::default()
     };
@@ -47,7 +58,33 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     }
     listen(edge, args.listen, options, writer, |address| {
         eprintln!("listening on http://{address}");
-    })
+    })?;
+    let lost = recording.map_or(0, LogWriter::join);
+    if lost > 0 {
+        report::line(format_args!(
+            "{lost} exchanges were not recorded: the recording was not written fast enough"
+        ));
+    }
+    Ok(())
+}
+
+/// The file of `--record`, opened before anything else, so that what is wrong
+/// with it is said at once.
+fn record_file(args: &ServeArgs) -> anyhow::Result<Option<LogFile>> {
+    let Some(path) = &args.record else {
+        return Ok(None);
+    };
+    let file = LogFile::open("the recording", path)
+        .with_context(|| format!("--record `{}` cannot be opened", path.display()))?;
+    Ok(Some(file))
+}
+
+fn recorder(edge: &Edge, file: LogFile) -> anyhow::Result<(Recorder, LogWriter)> {
+    let sink = Watched::new("the recording", file.clone());
+    let (recorder, writer, header) = Recorder::start(edge.configuration(), sink)
+        .context("--record: the recording does not begin")?;
+    file.begin_with(header);
+    Ok((recorder, writer))
 }
 
 /// How many threads, if not as many as there are cores. By the standard door they
@@ -85,9 +122,8 @@ pub(super) fn listen(
         ));
     }
     drop(options);
-    if let Some(writer) = writer {
-        writer.join();
-    }
+    // What it lost, it says itself.
+    writer.map(LogWriter::join);
     Ok(())
 }
 
@@ -128,7 +164,11 @@ fn stop_signal() -> impl Future<Output = ()> {
     }
 }
 
-fn access_log(args: &ServeArgs) -> anyhow::Result<Option<(AccessLog, LogWriter)>> {
+fn access_log(
+    args: &ServeArgs,
+    record: Option<LogFile>,
+) -> anyhow::Result<Option<(AccessLog, LogWriter)>> {
+    const LOG: &str = "the access log";
     let format = match args.log_format {
         LogFormatArg::Text => LogFormat::Text,
         LogFormatArg::Json => LogFormat::Json,
@@ -136,16 +176,16 @@ fn access_log(args: &ServeArgs) -> anyhow::Result<Option<(AccessLog, LogWriter)>
     let (file, log) = match args.access_log.as_str() {
         "off" => (None, None),
         "-" => {
-            let log = AccessLog::start(format, Watched::new(io::stdout()))?;
+            let log = AccessLog::start(format, Watched::new(LOG, io::stdout()))?;
             (None, Some(log))
         }
         path => {
-            let file = LogFile::open(Path::new(path))
+            let file = LogFile::open(LOG, Path::new(path))
                 .with_context(|| format!("--access-log `{path}` cannot be opened"))?;
-            let log = AccessLog::start(format, Watched::new(file.clone()))?;
+            let log = AccessLog::start(format, Watched::new(LOG, file.clone()))?;
             (Some(file), Some(log))
         }
     };
-    log_file::reopen_on_hangup(file)?;
+    log_file::reopen_on_hangup(file.into_iter().chain(record).collect())?;
     Ok(log)
 }

@@ -261,13 +261,13 @@ impl Exchange<'_> {
     /// Performs one attempt; once more on a fresh connection if the one from
     /// the pool was closed under a request that may go again.
     async fn perform(&mut self, mut attempt: Attempt) -> Result<Response<Body>, SendError> {
-        self.progress.attempt(Some(attempt.backend));
+        let number = self.progress.attempt(Some(attempt.backend));
         if let Some(client) = attempt.client.as_ref().and_then(|it| it.parse().ok()) {
             self.progress.identify(client);
         }
         let edits = Bytes::from(std::mem::take(&mut attempt.edits));
         let first = self.send(&attempt, &edits).await;
-        match first {
+        let sent = match first {
             Err(error)
                 if error.fault == Fault::StaleConnection
                     && self.method.is_idempotent()
@@ -276,7 +276,9 @@ impl Exchange<'_> {
                 self.send(&attempt, &edits).await
             }
             other => other,
-        }
+        };
+        self.progress.settle(number, &sent);
+        sent
     }
 
     async fn send(

@@ -1,21 +1,9 @@
 //! Where the lines go that requests leave.
 
 use std::fmt::Write as _;
-use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::io::{self, Write};
 
-/// Lines that may wait for the writer. Whoever does not read the log must not
-/// stop the traffic: beyond this, lines are lost, and the log says how many.
-const WAITING: usize = 8192;
-/// How long a line waits for others. To wake a thread and to write for every
-/// line would cost as much as half the request.
-const GATHER: Duration = Duration::from_millis(10);
-/// How long the writer has for what is left when the process ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+use super::queue::{LogWriter, Queue, Render};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,8 +19,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     pub(super) format: LogFormat,
-    lines: SyncSender<String>,
-    lost: Arc<AtomicU64>,
+    lines: Queue<String>,
 }
 
 impl AccessLog {
@@ -44,114 +31,29 @@ impl AccessLog {
         format: LogFormat,
         sink: impl Write + Send + 'static,
     ) -> io::Result<(Self, LogWriter)> {
-        let (lines, waiting) = sync_channel(WAITING);
-        let lost = Arc::<AtomicU64>::default();
-        let losses = Arc::clone(&lost);
-        let thread = thread::Builder::new()
-            .name("edgelb-log".to_owned())
-            .spawn(move || write_lines(format, &waiting, &losses, sink))?;
-        let log = Self {
-            format,
-            lines,
-            lost,
-        };
-        Ok((log, LogWriter(thread)))
+        let (lines, writer) = Queue::start(format, sink)?;
+        Ok((Self { format, lines }, writer))
     }
 
     /// Hands over a line, unless too many wait.
     pub(super) fn write(&self, line: String) {
-        if self.lines.try_send(line).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.lines.write(line);
     }
 }
 
-/// The thread behind an [`AccessLog`].
-#[derive(Debug)]
-pub struct LogWriter(thread::JoinHandle<()>);
-
-impl LogWriter {
-    /// Waits until every line is written, two seconds at most where nobody
-    /// reads them; all clones of the log must be gone.
-    pub fn join(self) {
-        let begun = Instant::now();
-        while !self.0.is_finished() && begun.elapsed() < FAREWELL {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-fn write_lines(
-    format: LogFormat,
-    waiting: &Receiver<String>,
-    lost: &AtomicU64,
-    mut sink: impl Write,
-) {
-    let mut batch = String::new();
-    while let Ok(line) = waiting.recv() {
-        thread::sleep(GATHER);
-        batch.push_str(&line);
-        for line in waiting.try_iter().take(WAITING) {
-            batch.push_str(&line);
-        }
-        let lost = lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            // Writing to a string does not fail.
-            let _ = match format {
-                LogFormat::Text => writeln!(
-                    batch,
-                    "({lost} lines lost: the log was not read fast enough)"
-                ),
-                LogFormat::Json => writeln!(batch, r#"{{"lines_lost":{lost}}}"#),
-            };
-        }
-        // Whoever reads the log may be gone.
-        let _ = sink.write_all(batch.as_bytes());
-        let _ = sink.flush();
-        batch.clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use std::sync::mpsc::{Sender, channel};
-
-    use super::*;
-
-    /// A reader that reads nothing until it is told to.
-    struct Stalled {
-        go: Receiver<()>,
-        written: Sender<String>,
+impl Render<String> for LogFormat {
+    fn line(&mut self, line: String, text: &mut String) {
+        text.push_str(&line);
     }
 
-    impl Write for Stalled {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.go.recv();
-            let _ = self
-                .written
-                .send(String::from_utf8_lossy(bytes).into_owned());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_log_that_nobody_reads_loses_lines_and_stops_no_request() {
-        let (go, told) = channel();
-        let (written, lines) = channel();
-        let sink = Stalled { go: told, written };
-        let (log, writer) = AccessLog::start(LogFormat::Text, sink).unwrap();
-        for _ in 0..2 * WAITING {
-            log.write("a line\n".to_owned());
-        }
-        drop((log, go));
-        writer.join();
-        let lines: String = lines.iter().collect();
-        assert!(lines.contains(" lines lost: "), "{}", lines.len());
+    fn lost(&mut self, count: u64, text: &mut String) {
+        // Writing to a string does not fail.
+        let _ = match self {
+            Self::Text => writeln!(
+                text,
+                "({count} lines lost: the log was not read fast enough)"
+            ),
+            Self::Json => writeln!(text, r#"{{"lines_lost":{count}}}"#),
+        };
     }
 }

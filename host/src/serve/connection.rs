@@ -18,6 +18,7 @@ use super::access_log::AccessLog;
 use super::client_io::ClientIo;
 use super::interim::Interim;
 use super::line::Line;
+use super::record::Recorder;
 use super::tunnel;
 use crate::body::Body;
 use crate::edge::Edge;
@@ -33,6 +34,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 pub(super) struct Context {
     pub(super) edge: Arc<Edge>,
     pub(super) access_log: Option<AccessLog>,
+    pub(super) recorder: Option<Recorder>,
     pub(super) stopped: watch::Receiver<bool>,
 }
 
@@ -82,7 +84,7 @@ async fn respond(
     sink: InterimSink,
     context: &Arc<Context>,
 ) -> Response<Body> {
-    let line = Line::begin(context, &request, client.peer);
+    let mut line = Line::begin(context, &request, client.peer);
     if lacks_host(&request) {
         let response = refusal::client(StatusCode::BAD_REQUEST);
         return match line {
@@ -100,6 +102,10 @@ async fn respond(
         interim: (request.version() >= Version::HTTP_11).then_some(sink),
     };
     let request = request.map(Body::from);
+    let request = match &mut line {
+        Some(line) => request.map(|body| line.watch(body)),
+        None => request,
+    };
     let untold = Progress::default();
     let progress = line.as_ref().map_or(&untold, Line::progress);
     let mut response = context.edge.answer(request, from, progress).await;
@@ -109,7 +115,7 @@ async fn respond(
         if let (Ok(backend), Some(upgrade)) = (body.into_tunnel(), upgrade) {
             let idle = context.edge.timeouts().idle;
             let line = line.map(|mut line| {
-                line.answered(StatusCode::SWITCHING_PROTOCOLS);
+                line.tunnelled(&response);
                 line
             });
             tokio::spawn(async move {

@@ -4,29 +4,32 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::access_log::{AccessLog, LogFormat};
 use super::connection::Context;
+use super::record::{Known, SharedSum, Take};
 use super::redact::Redacted;
 use crate::body::{Body, BodyError};
 use crate::progress::Progress;
+use crate::sim::End;
 
 /// The status of a request whose client left before there was one.
 const CLIENT_CLOSED: u16 = 499;
 
-/// A line in the making. It is written when it is dropped: when the body or the
-/// tunnel has ended, or the client left.
+/// A line in the making, of the log, of a recording, or of both. It is written
+/// when it is dropped: when the body or the tunnel has ended, or the client left.
 pub(super) struct Line {
-    log: AccessLog,
+    log: Option<AccessLog>,
+    take: Option<Take>,
     context: Arc<Context>,
     begun: Instant,
     peer: IpAddr,
@@ -39,22 +42,32 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Begins one, if there is a log.
+    /// Begins one, if there is a log or a recording.
     pub(super) fn begin<B>(
         context: &Arc<Context>,
         request: &Request<B>,
         peer: IpAddr,
     ) -> Option<Self> {
-        let log = context.access_log.clone()?;
+        let log = context.access_log.clone();
+        let take = context.recorder.as_ref();
+        let take = take.map(|recorder| recorder.take(request.headers()));
+        if log.is_none() && take.is_none() {
+            return None;
+        }
+        let progress = match &take {
+            Some(take) => Progress::taped(take.tape()),
+            None => Progress::default(),
+        };
         Some(Self {
             log,
+            take,
             context: Arc::clone(context),
             begun: Instant::now(),
             peer,
             method: request.method().clone(),
             host: request.headers().get(HOST).cloned(),
             target: request.uri().path_and_query().cloned(),
-            progress: Progress::default(),
+            progress,
             status: CLIENT_CLOSED,
             bytes: 0,
         })
@@ -65,26 +78,55 @@ impl Line {
         &self.progress
     }
 
-    /// The client is answered with this.
-    pub(super) fn answered(&mut self, status: StatusCode) {
-        self.status = status.as_u16();
+    /// The request's body, watched if the exchange is recorded.
+    pub(super) fn watch(&mut self, body: Body) -> Body {
+        match &mut self.take {
+            Some(take) if !body.is_end_stream() => Body::new(Summed {
+                body,
+                sum: take.body(),
+            }),
+            Some(_) | None => body,
+        }
     }
 
-    /// So many bytes of the content went to the client.
-    pub(super) fn count(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+    /// The client is answered with a tunnel.
+    pub(super) fn tunnelled<B>(&mut self, response: &Response<B>) {
+        self.answered(response);
+        self.ended(End::Tunnel);
+    }
+
+    fn answered<B>(&mut self, response: &Response<B>) {
+        self.status = response.status().as_u16();
+        if let Some(take) = &mut self.take {
+            take.answered(response.headers());
+        }
+    }
+
+    /// These bytes of the content went to the client.
+    pub(super) fn count(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        if let Some(take) = &mut self.take {
+            take.feed(bytes);
+        }
+    }
+
+    fn ended(&mut self, end: End) {
+        if let Some(take) = &mut self.take {
+            take.ended(end);
+        }
     }
 
     /// Goes with the response to the end of its body.
     pub(super) fn finish(mut self, response: Response<Body>) -> Response<Body> {
-        self.answered(response.status());
+        self.answered(&response);
         if response.body().is_end_stream() {
+            self.ended(End::Whole);
             return response;
         }
         response.map(|body| Body::new(Counted { body, line: self }))
     }
 
-    fn write(&self) -> String {
+    fn text(&self, format: LogFormat) -> String {
         let backend = self.progress.backend().and_then(|index| {
             let configuration = self.context.edge.configuration()?;
             Some(configuration.backends.get(index)?.name.as_str())
@@ -106,7 +148,7 @@ impl Line {
         } = self;
         let mut line = String::with_capacity(192);
         // Writing to a string does not fail.
-        let _ = match self.log.format {
+        let _ = match format {
             LogFormat::Text => writeln!(
                 line,
                 "{time} {client} \"{method} {} {}\" {status} {bytes} {duration:.3} {} {attempts}",
@@ -128,7 +170,7 @@ impl Line {
 
 /// What a client sends, as visible ASCII: it must neither end the quotes around
 /// it nor tell a terminal what to do.
-fn visible(text: &str) -> Cow<'_, str> {
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
     let is_fit = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
     if text.bytes().all(is_fit) {
         return text.into();
@@ -147,7 +189,19 @@ fn visible(text: &str) -> Cow<'_, str> {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.log.write(self.write());
+        if let Some(log) = &self.log {
+            log.write(self.text(log.format));
+        }
+        if let Some(take) = &mut self.take {
+            let client = self.progress.client();
+            take.finish(&Known {
+                client: client.unwrap_or(self.peer),
+                proxied: client.is_some(),
+                method: &self.method,
+                target: self.target.as_ref().map_or("*", PathAndQuery::as_str),
+                status: self.status,
+            });
+        }
     }
 }
 
@@ -167,10 +221,59 @@ impl HttpBody for Counted {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            this.line.count(data.len());
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    this.line.count(data);
+                }
+                if this.body.is_end_stream() {
+                    this.line.ended(End::Whole);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => this.line.ended(End::Broken),
+            Poll::Ready(None) => this.line.ended(End::Whole),
+            Poll::Pending => {}
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A request body that is summed up as it is read.
+struct Summed {
+    body: Body,
+    sum: SharedSum,
+}
+
+impl HttpBody for Summed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let mut sum = this.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    sum.feed(data);
+                }
+                if this.body.is_end_stream() {
+                    sum.end();
+                }
+            }
+            Poll::Ready(None) => sum.end(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
         }
         frame
     }

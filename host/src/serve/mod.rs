@@ -6,6 +6,9 @@ mod connection;
 mod interim;
 mod limits;
 mod line;
+mod privacy;
+mod queue;
+mod record;
 mod redact;
 mod tunnel;
 
@@ -22,9 +25,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::edge::Edge;
-pub use access_log::{AccessLog, LogFormat, LogWriter};
+pub use access_log::{AccessLog, LogFormat};
 use connection::Context;
 pub use limits::raise_descriptor_limit;
+pub use queue::LogWriter;
+pub use record::Recorder;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -41,6 +46,8 @@ pub struct ServeOptions {
     pub max_connections: NonZeroUsize,
     /// Where each request leaves a line; default nowhere.
     pub access_log: Option<AccessLog>,
+    /// Where each exchange is written down; default nowhere.
+    pub recorder: Option<Recorder>,
     /// How long requests under way may take once shutdown began; default 30 s.
     pub drain: Duration,
 }
@@ -51,6 +58,7 @@ impl Default for ServeOptions {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             max_connections: limits::connections(),
             access_log: None,
+            recorder: None,
             drain: Duration::from_secs(30),
         }
     }
@@ -132,6 +140,7 @@ impl Server {
                 listener: self.listener.try_clone().map_err(does_not_start)?,
                 edge: Arc::new(isolate),
                 access_log: options.access_log.clone(),
+                recorder: options.recorder.clone(),
                 drain: options.drain,
                 stopped: stopped.clone(),
                 places: Arc::clone(&places),
@@ -186,6 +195,7 @@ struct Worker {
     listener: StdListener,
     edge: Arc<Edge>,
     access_log: Option<AccessLog>,
+    recorder: Option<Recorder>,
     drain: Duration,
     stopped: watch::Receiver<bool>,
     /// One for each connection that there may be still.
@@ -203,6 +213,7 @@ impl Worker {
         let context = Arc::new(Context {
             edge: self.edge,
             access_log: self.access_log,
+            recorder: self.recorder,
             stopped: self.stopped.clone(),
         });
         let mut stopped = self.stopped;

@@ -10,34 +10,80 @@ const SEGMENT: usize = 20;
 /// Query values are left out: signatures, keys and tokens travel there. Of the
 /// path, segments of 20 characters and more are: people name things shorter,
 /// and secrets come longer (a UUID has 36). Long file names keep their ending.
+/// What has a `*` itself is left out, too: each `*` that is shown stands for
+/// one piece.
 pub(super) struct Redacted<'a>(pub(super) &'a str);
 
-impl fmt::Display for Redacted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A piece of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece<'a> {
+    Shown(&'a str),
+    Hidden(&'a str),
+}
+
+impl<'a> Redacted<'a> {
+    /// What is left out, in order: one for each `*`.
+    pub(super) fn hidden(&self) -> Vec<&'a str> {
+        let mut hidden = Vec::new();
+        self.pieces(|piece| {
+            if let Piece::Hidden(text) = piece {
+                hidden.push(text);
+            }
+        });
+        hidden
+    }
+
+    fn pieces(&self, mut tell: impl FnMut(Piece<'a>)) {
+        // That of a server-wide OPTIONS (RFC 9112 section 3.2.4).
+        if self.0 == "*" {
+            return tell(Piece::Shown("*"));
+        }
         let (path, query) = match self.0.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (self.0, None),
         };
         for (index, segment) in path.split('/').enumerate() {
             if index > 0 {
-                f.write_str("/")?;
+                tell(Piece::Shown("/"));
             }
-            if segment.len() < SEGMENT {
-                f.write_str(segment)?;
+            if is_shown(segment) {
+                tell(Piece::Shown(segment));
             } else {
-                f.write_str("*")?;
-                f.write_str(ending(segment))?;
+                let ending = ending(segment);
+                tell(Piece::Hidden(&segment[..segment.len() - ending.len()]));
+                tell(Piece::Shown(ending));
             }
         }
         for (index, pair) in query.into_iter().flat_map(|it| it.split('&')).enumerate() {
-            f.write_str(if index == 0 { "?" } else { "&" })?;
+            tell(Piece::Shown(if index == 0 { "?" } else { "&" }));
             match pair.split_once('=') {
-                Some((name, _)) if name.len() < SEGMENT => write!(f, "{name}=*")?,
-                _ => f.write_str("*")?,
+                Some((name, value)) if is_shown(name) => {
+                    tell(Piece::Shown(name));
+                    tell(Piece::Shown("="));
+                    tell(Piece::Hidden(value));
+                }
+                _ => tell(Piece::Hidden(pair)),
             }
         }
-        Ok(())
     }
+}
+
+impl fmt::Display for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut written = Ok(());
+        self.pieces(|piece| {
+            let text = match piece {
+                Piece::Shown(text) => text,
+                Piece::Hidden(_) => "*",
+            };
+            written = written.and_then(|()| f.write_str(text));
+        });
+        written
+    }
+}
+
+fn is_shown(text: &str) -> bool {
+    text.len() < SEGMENT && !text.contains('*')
 }
 
 /// `.json` of `abc.json`; nothing where the ending is long or odd itself.
@@ -75,6 +121,24 @@ mod tests {
             ("/a?", "/a?*"),
         ] {
             assert_eq!(Redacted(target).to_string(), redacted, "{target}");
+        }
+    }
+
+    #[test]
+    fn each_star_stands_for_one_piece() {
+        for (target, hidden) in [
+            ("/", &[][..]),
+            ("*", &[]),
+            (
+                "/a/an-encrypted-blob-of-some-length.json?t=1",
+                &["an-encrypted-blob-of-some-length", "1"],
+            ),
+            ("/a*b/c?x*=1&y", &["a*b", "x*=1", "y"]),
+        ] {
+            let redacted = Redacted(target);
+            assert_eq!(redacted.hidden(), hidden, "{target}");
+            let stars = redacted.to_string().matches('*').count();
+            assert!(target == "*" || stars == hidden.len(), "{target}");
         }
     }
 }

@@ -82,7 +82,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.io).poll_write(cx, bytes);
         if let (Poll::Ready(Ok(written)), Some(line)) = (&poll, &mut this.line) {
-            line.count(*written);
+            line.count(bytes.get(..*written).unwrap_or_default());
         }
         this.note(poll)
     }

@@ -28,5 +28,6 @@ pub use scenario::{
 pub use shrink::shrink;
 pub use summary::Summary;
 pub use sweep::{Sweep, Swept};
+pub(crate) use trace::cause_name;
 pub use trace::{Attempt, Client, End, Entry, Exchange, Isolate, Names, Outcome, Trace};
 pub use world::Received;

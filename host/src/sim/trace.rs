@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::upstream::{Cause, Delivery};
 
@@ -179,7 +179,7 @@ pub enum Outcome {
 }
 
 /// How an exchange ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
     /// With all of its response.

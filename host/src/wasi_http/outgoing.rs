@@ -101,21 +101,23 @@ impl Attempt {
     ) -> Result<(Response<WasiBody>, Driver), Error> {
         let ticket = self.ticket.clone();
         let backend = self.world.backend(request.uri());
-        let exchange = pin!(self.exchange(request));
+        let number = ticket.as_ref().map_or(0, |it| it.progress.attempt(backend));
+        let exchange = pin!(self.exchange(request, number));
         let response = match &ticket {
             None => exchange.await,
-            Some(ticket) => {
-                ticket.progress.attempt(backend);
-                match select(pin!(ticket.cancelled()), exchange).await {
-                    Either::Left(((), _)) => Err(Error::HttpRequestDenied),
-                    Either::Right((response, _)) => response,
-                }
-            }
+            Some(ticket) => match select(pin!(ticket.cancelled()), exchange).await {
+                Either::Left(((), _)) => Err(Error::HttpRequestDenied),
+                Either::Right((response, _)) => response,
+            },
         }?;
         Ok((response, Box::new(ready(Ok(())))))
     }
 
-    async fn exchange(self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
+    async fn exchange(
+        self,
+        request: Request<WasiBody>,
+        number: usize,
+    ) -> Result<Response<WasiBody>, Error> {
         let mut request = request.map(Body::new);
         if may_lack_a_body(&request) {
             *request.body_mut() = body::peek(std::mem::take(request.body_mut())).await;
@@ -126,7 +128,11 @@ impl Attempt {
             request.headers_mut().remove(CONTENT_LENGTH);
         }
         let upgrade = request.headers().contains_key(UPGRADE);
-        let response = self.send(request).await.map_err(|error| self.code(error))?;
+        let sent = self.send(request).await;
+        if let Some(ticket) = &self.ticket {
+            ticket.progress.settle(number, &sent);
+        }
+        let response = sent.map_err(|error| self.code(error))?;
 
         let (mut parts, body) = response.into_parts();
         headers::retain(

@@ -66,7 +66,7 @@ impl Service {
     ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let told = body.is_end_stream() && request::tell_no_body(&mut parts);
-        let ticket = Arc::new(Ticket::new(told, client.interim));
+        let ticket = Arc::new(Ticket::new(told, client.interim, progress.beside()));
         match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {
                 let mut waiting = Waiting {

@@ -27,10 +27,14 @@ pub(super) struct Ticket {
 impl Ticket {
     /// `told_no_body` is whether the guest was shown a `content-length` of 0
     /// that the client did not send.
-    pub(super) fn new(told_no_body: bool, interim: Option<InterimSink>) -> Self {
+    pub(super) fn new(
+        told_no_body: bool,
+        interim: Option<InterimSink>,
+        progress: Progress,
+    ) -> Self {
         Self {
             told_no_body,
-            progress: Progress::default(),
+            progress,
             cancelled: AtomicBool::default(),
             cancel: Notify::default(),
             awaits_client: AtomicBool::default(),

@@ -1,0 +1,87 @@
+//! What becomes of each attempt of an exchange, for whoever records it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::header::{CONTENT_LENGTH, RETRY_AFTER, SET_COOKIE};
+use http::{HeaderValue, Response};
+
+use crate::upstream::{Cause, Delivery, SendError};
+
+/// Kept by an exchange that is being recorded.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    begun: Instant,
+    attempts: Mutex<Vec<Taped>>,
+}
+
+/// An attempt. Times are since the exchange began.
+#[derive(Clone, Debug)]
+pub(crate) struct Taped {
+    /// Index in the configuration.
+    pub(crate) backend: Option<u32>,
+    pub(crate) begun: Duration,
+    /// None while it is under way, and for good if the client leaves.
+    pub(crate) outcome: Option<(Duration, TapedOutcome)>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub(crate) enum TapedOutcome {
+    /// A response, of which the fields that the policy looks at are kept.
+    Head {
+        status: u16,
+        retry_after: Option<HeaderValue>,
+        content_length: Option<HeaderValue>,
+        set_cookies: Vec<HeaderValue>,
+    },
+    /// None.
+    Failed(Cause, Delivery),
+}
+
+impl Tape {
+    pub(crate) fn new(begun: Instant) -> Self {
+        Self {
+            begun,
+            attempts: Mutex::default(),
+        }
+    }
+
+    /// An attempt begins; answers its number.
+    pub(crate) fn attempt(&self, backend: Option<u32>) -> usize {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.push(Taped {
+            backend,
+            begun: self.begun.elapsed(),
+            outcome: None,
+        });
+        attempts.len() - 1
+    }
+
+    /// The attempt of this number came to this.
+    pub(crate) fn settle<B>(&self, number: usize, sent: &Result<Response<B>, SendError>) {
+        let ended = self.begun.elapsed();
+        let outcome = match sent {
+            Ok(response) => {
+                let fields = response.headers();
+                TapedOutcome::Head {
+                    status: response.status().as_u16(),
+                    retry_after: fields.get(RETRY_AFTER).cloned(),
+                    content_length: fields.get(CONTENT_LENGTH).cloned(),
+                    set_cookies: fields.get_all(SET_COOKIE).iter().cloned().collect(),
+                }
+            }
+            Err(error) => TapedOutcome::Failed(error.cause, error.delivery),
+        };
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(attempt) = attempts.get_mut(number) {
+            attempt.outcome = Some((ended, outcome));
+        }
+    }
+
+    /// All attempts so far.
+    pub(crate) fn take(&self) -> Vec<Taped> {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *attempts)
+    }
+}
