@@ -26,7 +26,7 @@ pub(super) enum Command {
     Demo(DemoArgs),
     /// Show the effective configuration, or every error in it
     Check(CheckArgs),
-    /// Run scenarios in virtual time, and tell whether what they expect came of it
+    /// Run scenarios or recordings in virtual time, and tell whether what they expect came of it
     Sim(SimArgs),
 }
 
@@ -95,8 +95,13 @@ pub(super) struct CheckArgs {
 #[derive(Debug, Parser)]
 pub(super) struct SimArgs {
     /// Scenarios (TOML), run one after the other
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "replay")]
     pub(super) files: Vec<PathBuf>,
+    /// Play this recording of `edgelb serve --record` again, by default with the
+    /// settings it was recorded with; a scenario adds its own, faults and what is
+    /// expected
+    #[arg(long, value_name = "FILE")]
+    pub(super) replay: Option<PathBuf>,
     /// Where all chance comes from; default what the scenario says
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
     pub(super) seed: Option<u64>,

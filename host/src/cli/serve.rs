@@ -1,6 +1,7 @@
 //! `edgelb serve`.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -74,9 +75,29 @@ fn record_file(args: &ServeArgs) -> anyhow::Result<Option<LogFile>> {
     let Some(path) = &args.record else {
         return Ok(None);
     };
-    let file = LogFile::open("the recording", path)
-        .with_context(|| format!("--record `{}` cannot be opened", path.display()))?;
+    let open = || -> io::Result<LogFile> {
+        let mut file = LogFile::open("the recording", path)?;
+        // Whoever wrote to it before may have been stopped within a line.
+        if !ends_with_line_feed(path)? {
+            file.write_all(b"\n")?;
+        }
+        Ok(file)
+    };
+    let file = open().with_context(|| format!("--record `{}` cannot be opened", path.display()))?;
     Ok(Some(file))
+}
+
+/// Whether the file ends with a whole line, or is none that has lines.
+fn ends_with_line_feed(path: &Path) -> io::Result<bool> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(true);
+    }
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 fn recorder(edge: &Edge, file: LogFile) -> anyhow::Result<(Recorder, LogWriter)> {

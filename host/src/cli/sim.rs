@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use edgelb_host::Door;
-use edgelb_host::sim::{Bound, Measure, Run, Scenario, Simulation, Summary, Sweep, shrink};
+use edgelb_host::sim::{
+    Bound, Measure, Recording, Run, Scenario, Simulation, Summary, Sweep, shrink,
+};
 
 use super::args::{DoorArg, SimArgs};
 
@@ -23,25 +25,89 @@ pub(super) fn run(args: &SimArgs) -> anyhow::Result<()> {
     if args.files.len() > 1 && (args.trace.is_some() || args.report.is_some()) {
         bail!("--trace and --report are of one scenario: give one file");
     }
+    let mut subjects: Vec<_> = (args.files.iter())
+        .map(|file| Subject {
+            scenario: Some(file),
+            recording: args.replay.as_deref(),
+        })
+        .collect();
+    if subjects.is_empty() {
+        subjects.push(Subject {
+            scenario: None,
+            recording: args.replay.as_deref(),
+        });
+    }
     let mut failed = 0;
-    for file in &args.files {
-        let simulation = load(file, args)?;
+    for subject in &subjects {
+        let simulation = load(subject, args)?;
         let passed = match &args.seeds {
-            Some(seeds) => sweep(file, &simulation, seeds.clone(), args)?,
-            None => once(file, &simulation, args)?,
+            Some(seeds) => sweep(subject, &simulation, seeds.clone(), args)?,
+            None => once(subject, &simulation, args)?,
         };
         failed += usize::from(!passed);
     }
     if failed > 0 {
-        bail!("{failed} of {} scenarios failed", args.files.len());
+        bail!("{failed} of {} scenarios failed", subjects.len());
     }
     Ok(())
 }
 
-fn load(file: &Path, args: &SimArgs) -> anyhow::Result<Simulation> {
+/// What is run: a scenario, a recording, or one on top of the other.
+struct Subject<'a> {
+    scenario: Option<&'a Path>,
+    recording: Option<&'a Path>,
+}
+
+impl Subject<'_> {
+    /// The file that it is called after.
+    fn file(&self) -> &Path {
+        self.scenario.or(self.recording).unwrap_or(Path::new("-"))
+    }
+
+    /// The command that runs it again.
+    fn command(&self, seed: u64, args: &SimArgs) -> String {
+        let mut command = "edgelb sim".to_owned();
+        if let Some(recording) = self.recording {
+            command.push_str(&format!(" --replay {}", recording.display()));
+        }
+        if args.door == DoorArg::WasiHttp {
+            command.push_str(" --door wasi-http");
+        }
+        if let Some(component) = &args.component {
+            command.push_str(&format!(" --component {}", component.display()));
+        }
+        if let Some(scenario) = self.scenario {
+            command.push_str(&format!(" {}", scenario.display()));
+        }
+        command + &format!(" --seed {seed}")
+    }
+}
+
+/// Reads a recording, and says what is missing in it.
+fn recording(file: &Path) -> anyhow::Result<Recording> {
     let name = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("`{name}` cannot be read"))?;
-    let scenario: Scenario = text.parse().with_context(|| format!("`{name}`"))?;
+    let opened = File::open(file).with_context(|| format!("--replay `{name}` cannot be opened"))?;
+    let recording = Recording::read(opened).with_context(|| format!("--replay `{name}`"))?;
+    for line in recording.cut_off() {
+        eprintln!("{name}: line {line} was cut off, and is left out");
+    }
+    if recording.lost() > 0 {
+        let lost = recording.lost();
+        eprintln!("{name}: {lost} exchanges were not recorded: they came too fast");
+    }
+    Ok(recording)
+}
+
+fn load(subject: &Subject<'_>, args: &SimArgs) -> anyhow::Result<Simulation> {
+    let name = subject.file().display();
+    let scenario = match subject.scenario {
+        None => Scenario::new(""),
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("`{name}` cannot be read"))?;
+            text.parse().with_context(|| format!("`{name}`"))?
+        }
+    };
     let mut builder = Simulation::of(scenario).door(match args.door {
         DoorArg::Exchange => Door::Exchange,
         DoorArg::WasiHttp => Door::WasiHttp,
@@ -51,17 +117,20 @@ fn load(file: &Path, args: &SimArgs) -> anyhow::Result<Simulation> {
             .with_context(|| format!("--component `{}` cannot be read", component.display()))?;
         builder = builder.component(bytes);
     }
+    if let Some(file) = subject.recording {
+        builder = builder.replay(recording(file)?);
+    }
     builder.build().with_context(|| format!("`{name}`"))
 }
 
 /// One run of a scenario: what came of it, and whether that was expected.
-fn once(file: &Path, simulation: &Simulation, args: &SimArgs) -> anyhow::Result<bool> {
+fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyhow::Result<bool> {
     let scenario = simulation.scenario();
     let seed = args.seed.unwrap_or(scenario.seed);
     let began = Instant::now();
     let run = simulation.run_seed(seed)?;
     let took = began.elapsed();
-    println!("{}", title(file, scenario));
+    println!("{}", title(subject.file(), scenario));
     println!(
         "seed {seed}: {} of virtual time and {} requests in {:.2} s",
         humantime::format_duration(scenario.duration),
@@ -70,6 +139,9 @@ fn once(file: &Path, simulation: &Simulation, args: &SimArgs) -> anyhow::Result<
     );
     println!();
     print!("{}", table(&run.summary));
+    if let Some(recording) = simulation.recording() {
+        print!("\n{}", comparison(recording, &run.summary));
+    }
     if let Some(path) = &args.trace {
         let write = || -> std::io::Result<()> {
             let mut writer = BufWriter::new(File::create(path)?);
@@ -83,7 +155,7 @@ fn once(file: &Path, simulation: &Simulation, args: &SimArgs) -> anyhow::Result<
 
 /// Many runs of a scenario, up to the first that fails.
 fn sweep(
-    file: &Path,
+    subject: &Subject<'_>,
     simulation: &Simulation,
     seeds: Range<u64>,
     args: &SimArgs,
@@ -99,7 +171,7 @@ fn sweep(
     let began = Instant::now();
     let swept = sweep.run(simulation, |done| progress.tell(done))?;
     progress.end();
-    println!("{}", title(file, scenario));
+    println!("{}", title(subject.file(), scenario));
     println!(
         "{} of {count} seeds passed in {:.1} s",
         swept.passed,
@@ -115,7 +187,7 @@ fn sweep(
     };
     println!("seed {} fails:", run.seed);
     verdict(scenario, &run);
-    println!("again: edgelb sim {} --seed {}", file.display(), run.seed);
+    println!("again: {}", subject.command(run.seed, args));
     if let Some(violation) = run.violations.first() {
         let smallest = shrink(simulation, run.seed, violation.law, SHRINKING)?;
         println!("the smallest scenario found that breaks the same law:\n\n{smallest}");
@@ -158,6 +230,28 @@ fn table(summary: &Summary) -> String {
     for measure in plain.into_iter().chain(shares).chain(seldom) {
         let value = shown(&measure, summary.measure(&measure));
         table.push_str(&format!("  {:<16}{value:>12}\n", measure.to_string()));
+    }
+    table
+}
+
+/// What came of it when it was recorded, and now.
+fn comparison(recording: &Recording, summary: &Summary) -> String {
+    let measures = [
+        Measure::Requests,
+        Measure::Availability,
+        Measure::P50,
+        Measure::P95,
+        Measure::P99,
+        Measure::Retries,
+    ];
+    let mut table = format!("  {:<16}{:>12}{:>12}\n", "", "recorded", "replayed");
+    for measure in measures {
+        let recorded = shown(&measure, recording.measure(&measure));
+        let replayed = shown(&measure, summary.measure(&measure));
+        table.push_str(&format!(
+            "  {:<16}{recorded:>12}{replayed:>12}\n",
+            measure.to_string()
+        ));
     }
     table
 }

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::network::{Way, pass};
 use super::pieces::Pieces;
+use super::replay::Played;
 use super::scenario::{Backend, FaultKind};
 use crate::body::Body;
 use crate::upstream::{Cause, IntoAnswer, SendError};
@@ -44,6 +45,8 @@ pub(crate) struct Model {
 pub(crate) struct Reached<'a> {
     pub(crate) way: Way<'a>,
     pub(crate) dice: Pcg64Mcg,
+    /// What comes of it, if that was recorded.
+    pub(crate) played: Option<Played>,
 }
 
 /// Requests that may still come in this second.
@@ -84,7 +87,11 @@ impl Model {
         reached: Reached<'_>,
         request: Request<Bytes>,
     ) -> Result<Response<Body>, SendError> {
-        let Reached { way, mut dice } = reached;
+        let Reached {
+            way,
+            mut dice,
+            played,
+        } = reached;
         if way.suffers(FaultKind::Hang, &mut dice) {
             return std::future::pending().await;
         }
@@ -97,6 +104,12 @@ impl Model {
             return Ok(response);
         }
         if let Some(response) = self.erroneous(way, &mut dice) {
+            return Ok(response);
+        }
+        if let Some(played) = played {
+            let mut response = played.answer(&request).await?;
+            let fields = response.headers_mut();
+            fields.insert(BACKEND, self.name.clone());
             return Ok(response);
         }
         let Some(worker) = self.worker().await else {

@@ -323,7 +323,12 @@ pub(crate) fn blank(
 }
 
 /// Reads an answer to its end.
-async fn receive(world: &World, id: u64, response: Response<Body>, hold: Duration) -> End {
+pub(super) async fn receive(
+    world: &World,
+    id: u64,
+    response: Response<Body>,
+    hold: Duration,
+) -> End {
     let (parts, mut body) = response.into_parts();
     head(world, id, parts.status, &parts.headers);
     if parts.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -375,7 +380,7 @@ pub(crate) fn conclude(world: &World, id: u64, end: End) {
 }
 
 /// The backend that an answer says it is from.
-fn origin(world: &World, fields: &HeaderMap) -> Option<usize> {
+pub(super) fn origin(world: &World, fields: &HeaderMap) -> Option<usize> {
     let name = fields.get(BACKEND)?.to_str().ok()?;
     (world.scenario.backends.iter()).position(|backend| backend.name == name)
 }

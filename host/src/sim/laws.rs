@@ -204,8 +204,8 @@ impl<'a> Rules<'a> {
             Judgement::NotDelivered => true,
             Judgement::Delivered => may_repeat(exchange) && body <= self.replay_limit,
         };
-        // Those who made no requests by themselves may have sent any body.
-        if !may_go_on || exchange.end == End::Left || exchange.client.is_none() {
+        // Those who are no clients of the scenario may have sent any body.
+        if !may_go_on || exchange.end == End::Left || clients.is_none() {
             return;
         }
         let takers = self.drained.iter().filter(|drained| !**drained).count();

@@ -9,6 +9,7 @@ mod limits;
 mod location;
 mod network;
 mod pieces;
+mod replay;
 mod run;
 mod scenario;
 mod shrink;
@@ -20,6 +21,7 @@ mod world;
 pub use laws::{Law, Violation};
 pub use limits::Preset;
 pub use location::{Birth, Runtime};
+pub use replay::{Recording, RecordingError};
 pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};
 pub use scenario::{
     Arrivals, Backend, Bound, Clients, Expectation, Fault, FaultKind, Latency, Link, Location,

@@ -9,6 +9,7 @@ use rand_pcg::Pcg64Mcg;
 use tokio::time::Instant;
 
 use super::backend::Reached;
+use super::replay::Played;
 use super::scenario::{FaultKind, Latency};
 use super::trace::{Entry, Isolate, Outcome};
 use super::world::{REQUEST_ID, Received, World};
@@ -110,6 +111,15 @@ impl Sent {
             pass(there_and_back).await;
             return Err(SendError::not_sent(Cause::ConnectionRefused));
         }
+        let played = world.played(self.request, backend);
+        if let Some((took, refused)) = played.as_ref().and_then(Played::refused) {
+            pass(took.min(timeouts.connect)).await;
+            return Err(if took <= timeouts.connect {
+                refused
+            } else {
+                SendError::not_sent(Cause::ConnectionTimeout)
+            });
+        }
         let deadline = Instant::now() + timeouts.first_byte;
         let answer = async {
             pass(there_and_back / 2).await;
@@ -133,7 +143,7 @@ impl Sent {
             let Some(model) = world.backends.get(backend) else {
                 return Err(SendError::not_sent(Cause::DnsError));
             };
-            let response = model.answer(Reached { way, dice }, request).await;
+            let response = model.answer(Reached { way, dice, played }, request).await;
             pass(there_and_back / 2).await;
             response
         };

@@ -15,6 +15,7 @@ use super::backend::{Handler, Model, handler};
 use super::clients::{Group, blank, conclude, head};
 use super::laws::{self, Violation};
 use super::location::{Birth, Runtime, Site, Starter};
+use super::replay::{Cast, RECORDED, Recording, RecordingError, Visitors, cast};
 use super::scenario::{Backend, Clients, Fault, Location, Scenario, ScenarioError};
 use super::summary::Summary;
 use super::trace::{End, Names, Trace};
@@ -35,6 +36,8 @@ pub struct Simulation {
     /// Whether the component tells of ejections.
     tells: bool,
     authorities: BTreeMap<String, usize>,
+    /// The recording that is played again, if one is.
+    cast: Option<Arc<Cast>>,
 }
 
 /// Puts a [`Simulation`] together.
@@ -44,6 +47,7 @@ pub struct SimulationBuilder {
     edge: EdgeBuilder,
     door: Door,
     starter: Option<Starter>,
+    recording: Option<Recording>,
 }
 
 /// Why there is no simulation.
@@ -52,6 +56,9 @@ pub enum SimulationError {
     /// The scenario contradicts itself.
     #[error("{0}")]
     Scenario(#[from] ScenarioError),
+    /// The recording cannot be played.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The component cannot be used, or refuses its configuration.
     #[error(transparent)]
     Edge(#[from] EdgeError),
@@ -95,6 +102,12 @@ impl Simulation {
         Self::of(scenario)
     }
 
+    /// Starts with the traffic of this recording, among the backends and with
+    /// the settings that it was recorded with.
+    pub fn replay(recording: Recording) -> SimulationBuilder {
+        Self::of(Scenario::new("")).replay(recording)
+    }
+
     /// Starts with this one.
     pub fn of(scenario: Scenario) -> SimulationBuilder {
         SimulationBuilder {
@@ -103,12 +116,18 @@ impl Simulation {
             edge: Edge::builder(),
             door: Door::default(),
             starter: None,
+            recording: None,
         }
     }
 
     /// What is simulated.
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+
+    /// What is played again, if anything is.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.cast.as_ref().map(|cast| &*cast.recording)
     }
 
     /// What the component made of its environment, where it can tell.
@@ -129,21 +148,7 @@ impl Simulation {
     /// # Errors
     /// There is no runtime to be had.
     pub fn run_seed(&self, seed: u64) -> Result<Run, SimulationError> {
-        // A thread that runs a runtime already cannot run another.
-        let run = || -> Result<Run, SimulationError> {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .start_paused(true)
-                .build()
-                .map_err(SimulationError::Runtime)?;
-            Ok(runtime.block_on(async { self.start_seed(seed).finish().await }))
-        };
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(run);
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        in_virtual_time(|| self.start_seed(seed).finish())
     }
 
     /// Starts on the tokio runtime of the caller, with the scenario's seed.
@@ -164,9 +169,10 @@ impl Simulation {
         let world = Arc::new(World::new(
             Arc::clone(scenario),
             seed,
-            names(scenario),
+            names(scenario, self.cast.is_some()),
             self.authorities.clone(),
             models.collect(),
+            self.cast.clone(),
         ));
         let started = Arc::new(Mutex::new(0));
         let backends = self.backends();
@@ -185,6 +191,11 @@ impl Simulation {
         for index in 0..scenario.clients.len() {
             let group = Group::new(Arc::clone(&world), Arc::clone(&sites), index);
             groups.spawn(Arc::new(group).run());
+        }
+        if let Some(cast) = &self.cast {
+            let cast = Arc::clone(cast);
+            let visitors = Visitors::new(Arc::clone(&world), Arc::clone(&sites), cast);
+            groups.spawn(Arc::new(visitors).run());
         }
         Running {
             seed,
@@ -220,7 +231,28 @@ impl Simulation {
     }
 }
 
-fn names(scenario: &Scenario) -> Names {
+/// Runs on a paused tokio runtime, on a thread of its own: one that runs a
+/// runtime already cannot run another.
+fn in_virtual_time<T: Send, F: Future<Output = T>>(
+    start: impl FnOnce() -> F + Send,
+) -> Result<T, SimulationError> {
+    let run = || -> Result<T, SimulationError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .map_err(SimulationError::Runtime)?;
+        Ok(runtime.block_on(async { start().await }))
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(run);
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn names(scenario: &Scenario, recorded: bool) -> Names {
     Names {
         locations: scenario
             .locations
@@ -228,7 +260,10 @@ fn names(scenario: &Scenario) -> Names {
             .map(|it| it.name.clone())
             .collect(),
         backends: scenario.backends.iter().map(|it| it.name.clone()).collect(),
-        clients: scenario.clients.iter().map(|it| it.name.clone()).collect(),
+        // Those of a recording come after.
+        clients: (scenario.clients.iter().map(|it| it.name.clone()))
+            .chain(recorded.then(|| RECORDED.to_owned()))
+            .collect(),
     }
 }
 
@@ -318,6 +353,15 @@ impl SimulationBuilder {
         self
     }
 
+    /// Plays this again: its requests, each when it was made, and backends that
+    /// answer as they did. Environment and backends are those of the recording
+    /// where the scenario says nothing else; its clients and faults come on top.
+    #[must_use]
+    pub fn replay(mut self, recording: Recording) -> Self {
+        self.recording = Some(recording);
+        self
+    }
+
     /// Changes the scenario in any other way.
     #[must_use]
     pub fn scenario(mut self, change: impl FnOnce(&mut Scenario)) -> Self {
@@ -332,6 +376,9 @@ impl SimulationBuilder {
     /// refuses its configuration.
     pub fn build(self) -> Result<Simulation, SimulationError> {
         let mut scenario = self.scenario;
+        if let Some(recording) = &self.recording {
+            recording.furnish(&mut scenario);
+        }
         if scenario.locations.is_empty() {
             scenario.locations.push(Location::new("edge"));
         }
@@ -359,7 +406,15 @@ impl SimulationBuilder {
                 authorities.insert(configured.authority.clone(), index);
             }
         }
+        let cast = match self.recording.map(Arc::new) {
+            None => None,
+            Some(recording) => {
+                let cast = || cast(recording, &scenario, &authorities, &starter);
+                Some(Arc::new(in_virtual_time(cast)??))
+            }
+        };
         Ok(Simulation {
+            cast,
             scenario: Arc::new(scenario),
             handlers: self.handlers,
             starter,

@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use super::backend::Model;
 use super::dice::Dice;
 use super::limits::Limits;
+use super::replay::{Cast, Played};
 use super::scenario::{Fault, FaultKind, Scenario};
 use super::trace::{Attempt, Entry, Exchange, Isolate, Names, Outcome, Trace};
 use crate::clock::TokioClock;
 
-/// When all runs begin: 2026-01-01T00:00:00Z, in seconds since the Unix epoch.
+/// When all runs begin but those of a recording: 2026-01-01T00:00:00Z, in seconds since the Unix epoch.
 pub(crate) const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 
 /// The field by which an attempt is known to be of a request.
@@ -30,6 +31,8 @@ pub(crate) struct World {
     pub(crate) backends: Vec<Model>,
     /// `host` or `host:port` of each backend, and its index.
     pub(crate) authorities: BTreeMap<String, usize>,
+    /// The recording that is played again, if one is.
+    pub(crate) cast: Option<Arc<Cast>>,
     start: Instant,
     record: Mutex<Record>,
 }
@@ -62,7 +65,10 @@ impl World {
         names: Names,
         authorities: BTreeMap<String, usize>,
         backends: Vec<Model>,
+        cast: Option<Arc<Cast>>,
     ) -> Self {
+        // Dates in what was recorded mean what they meant.
+        let epoch = cast.as_ref().map_or(EPOCH, |cast| cast.recording.began);
         let record = Record {
             trace: Trace {
                 names,
@@ -73,9 +79,10 @@ impl World {
         Self {
             limits: scenario.limits.limits(),
             dice: Dice::new(seed),
-            clock: Arc::new(TokioClock::anchored(SystemTime::UNIX_EPOCH + EPOCH)),
+            clock: Arc::new(TokioClock::anchored(SystemTime::UNIX_EPOCH + epoch)),
             backends,
             authorities,
+            cast,
             start: Instant::now(),
             record: Mutex::new(record),
             scenario,
@@ -100,6 +107,20 @@ impl World {
     /// The moment of this time of the run.
     pub(crate) fn instant(&self, time: Duration) -> Instant {
         self.start + time
+    }
+
+    /// The id of this request of the recording: those of clients come before.
+    pub(crate) fn recorded_id(&self, index: usize) -> u64 {
+        (self.scenario.clients.len() as u64) << 40 | index as u64
+    }
+
+    /// What comes of sending a request to a backend now, if that was recorded.
+    pub(crate) fn played(&self, request: Option<u64>, backend: usize) -> Option<Played> {
+        let cast = self.cast.as_ref()?;
+        let name = &self.scenario.backends.get(backend)?.name;
+        let first = self.recorded_id(0);
+        let index = request.and_then(|id| usize::try_from(id.checked_sub(first)?).ok());
+        cast.outcomes.of(index, (backend, name), self.millis())
     }
 
     /// The faults that a backend can suffer, seen from a location.

@@ -1,0 +1,283 @@
+//! Recordings as files: what is wrong with one is said with its line.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::str::FromStr;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::Recording;
+use crate::recording::{Exchange, Header, Line, VERSION};
+
+/// Why a recording cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A line is none that a recording has.
+    #[error("line {number}: {message}")]
+    Line {
+        /// Its number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// There is no line in it.
+    #[error("it is empty; expected a recording, as `edgelb serve --record` writes it")]
+    Empty,
+}
+
+/// A recording, as far as it is read.
+#[derive(Default)]
+struct Reader {
+    recording: Option<Recording>,
+    /// How long after the first header the last one was written.
+    offset: u64,
+    /// A line that may have been cut off: the next will tell.
+    suspect: Option<(usize, String)>,
+}
+
+impl Recording {
+    /// Reads one, line by line.
+    ///
+    /// A line that ends in the middle, because the process that wrote it did,
+    /// is left out: the last, and one before another header.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no recording.
+    pub fn read(source: impl Read) -> Result<Self, RecordingError> {
+        let mut source = BufReader::new(source);
+        let mut reader = Reader::default();
+        let mut line = Vec::new();
+        let mut whole = true;
+        for number in 1.. {
+            line.clear();
+            if source.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            whole = line.ends_with(b"\n");
+            let text = line.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            reader.line(number, text)?;
+        }
+        reader.finish(whole)
+    }
+}
+
+impl FromStr for Recording {
+    type Err = RecordingError;
+
+    fn from_str(text: &str) -> Result<Self, RecordingError> {
+        Self::read(text.as_bytes())
+    }
+}
+
+impl Reader {
+    fn line(&mut self, number: usize, text: &[u8]) -> Result<(), RecordingError> {
+        let wrong = |message: String| RecordingError::Line { number, message };
+        let line = match serde_json::from_slice(text) {
+            Ok(line) => line,
+            Err(error) => {
+                let message = said(&error);
+                // Two in a row were not cut off by one end of a process.
+                if let Some((number, message)) = self.suspect.replace((number, message)) {
+                    return Err(RecordingError::Line { number, message });
+                }
+                return Ok(());
+            }
+        };
+        if let Some((number, message)) = self.suspect.take() {
+            match (&line, &mut self.recording) {
+                (Line::Recording(_), Some(recording)) => recording.cut_off.push(number),
+                _ => return Err(RecordingError::Line { number, message }),
+            }
+        }
+        match line {
+            Line::Recording(header) => self.header(header).map_err(wrong),
+            Line::Exchange(exchange) => self.exchange(*exchange).map_err(wrong),
+            Line::Lost { exchanges } => {
+                let recording = self.recording.as_mut();
+                recording.ok_or_else(headless).map_err(wrong)?.lost += exchanges;
+                Ok(())
+            }
+        }
+    }
+
+    fn header(&mut self, header: Header) -> Result<(), String> {
+        if header.version != VERSION {
+            let version = header.version;
+            return Err(format!(
+                "version: `{version}` is not the format this reads; expected {VERSION}"
+            ));
+        }
+        let time = humantime::parse_rfc3339(&header.time).map_err(|_| {
+            let time = &header.time;
+            format!("time: `{time}` is no time; expected one as `2026-11-22T10:00:00.000Z`")
+        })?;
+        let began = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        match &self.recording {
+            None => {
+                self.recording = Some(Recording {
+                    header,
+                    began,
+                    exchanges: Vec::new(),
+                    lost: 0,
+                    cut_off: Vec::new(),
+                });
+            }
+            Some(first) => {
+                if (&first.header.backends, &first.header.settings)
+                    != (&header.backends, &header.settings)
+                {
+                    return Err(
+                        "a recording with another configuration begins here; expected one file each"
+                            .to_owned(),
+                    );
+                }
+                let offset = began.checked_sub(first.began).ok_or_else(|| {
+                    "a recording begins here that is older than the one before".to_owned()
+                })?;
+                self.offset = u64::try_from(offset.as_millis()).unwrap_or(u64::MAX);
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange(&mut self, exchange: Exchange) -> Result<(), String> {
+        let recording = self.recording.as_mut().ok_or_else(headless)?;
+        if exchange.method.parse::<http::Method>().is_err() {
+            return Err(format!("method: `{}` is no method", exchange.method));
+        }
+        for attempt in &exchange.attempts {
+            if let Some(failure) = &attempt.failure
+                && crate::recording::cause(failure).is_none()
+            {
+                return Err(format!(
+                    "attempts: failure: `{failure}` is no Proxy-Status error type"
+                ));
+            }
+        }
+        let at = exchange.at.checked_add(self.offset);
+        // A hundred years, so that no sum of times is too large.
+        let most = Duration::from_secs(100 * 366 * 86_400).as_millis();
+        let longest = exchange.ended.max(exchange.head.unwrap_or_default());
+        let at = at.filter(|at| u128::from(*at) < most && u128::from(longest) < most);
+        let at = at.ok_or("at, ended: expected milliseconds, of less than a hundred years")?;
+        recording.exchanges.push(Exchange { at, ..exchange });
+        Ok(())
+    }
+
+    /// `whole` is whether the last line has its line feed.
+    fn finish(self, whole: bool) -> Result<Recording, RecordingError> {
+        let mut cut_off = Vec::new();
+        if let Some((number, message)) = self.suspect {
+            if whole || self.recording.is_none() {
+                return Err(RecordingError::Line { number, message });
+            }
+            cut_off.push(number);
+        }
+        let mut recording = self.recording.ok_or(RecordingError::Empty)?;
+        recording.cut_off.append(&mut cut_off);
+        // They are written when they end.
+        recording.exchanges.sort_by_key(|it| (it.at, it.request));
+        Ok(recording)
+    }
+}
+
+fn headless() -> String {
+    "an exchange before the header; expected `{\"line\":\"recording\", ...}` first".to_owned()
+}
+
+/// Without the place, which is that of the line.
+fn said(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line 1 column {}", error.column());
+    match text.strip_suffix(&place) {
+        Some(message) => format!("{message} (column {})", error.column()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by it")]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z","backends":[],"settings":[]}"#;
+
+    fn exchange(request: u64, at: u64) -> String {
+        format!(
+            r#"{{"line":"exchange","request":{request},"at":{at},"client":"c","method":"GET","target":"/","fields":[],"attempts":[],"status":200,"head":1,"ended":1,"end":"whole"}}"#
+        )
+    }
+
+    #[test]
+    fn exchanges_come_in_the_order_in_which_they_were_made() {
+        let text = format!("{HEADER}\n{}\n{}\n", exchange(1, 20), exchange(0, 10));
+        let recording: Recording = text.parse().unwrap();
+        let times: Vec<_> = recording.exchanges.iter().map(|it| it.at).collect();
+        assert_eq!(times, [10, 20]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        let one = exchange(0, 1);
+        let table = [
+            (String::new(), "it is empty"),
+            (one.clone(), "line 1: an exchange before the header"),
+            ("nonsense\n".to_owned(), "line 1: expected ident"),
+            (
+                HEADER.replace("\"version\":1", "\"version\":2"),
+                "line 1: version: `2`",
+            ),
+            (HEADER.replace("2026-", "x"), "line 1: time: `x"),
+            (
+                format!("{HEADER}\nnonsense\n{one}\n"),
+                "line 2: expected ident",
+            ),
+            (
+                format!("{HEADER}\n{}\n{one}", one.replace("\"at\":1,", "")),
+                "line 2: missing field `at`",
+            ),
+            (
+                format!("{HEADER}\n{one}\n{}\n", one.replace("GET", "G T")),
+                "line 3: method: `G T`",
+            ),
+            (
+                format!(
+                    "{HEADER}\n{}",
+                    HEADER.replace(
+                        "\"settings\":[]",
+                        "\"settings\":[{\"name\":\"A\",\"value\":\"\"}]"
+                    )
+                ),
+                "line 2: a recording with another configuration",
+            ),
+        ];
+        for (text, expected) in table {
+            let error = text.parse::<Recording>().unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_a_crash_cut_off_is_left_out() {
+        let one = exchange(0, 1);
+        let cut = &one[..40];
+        let recording: Recording = format!("{HEADER}\n{one}\n{cut}").parse().unwrap();
+        assert_eq!((recording.requests(), recording.cut_off()), (1, &[3][..]));
+        let later = HEADER.replace("10:00:00", "10:00:05");
+        let restarted = format!("{HEADER}\n{one}\n{cut}\n{later}\n{one}\n");
+        let recording: Recording = restarted.parse().unwrap();
+        assert_eq!((recording.requests(), recording.cut_off()), (2, &[3][..]));
+        assert_eq!(recording.exchanges[1].at, 5001);
+    }
+
+    #[test]
+    fn what_was_lost_is_counted() {
+        let lost = r#"{"line":"lost","exchanges":7}"#;
+        let recording: Recording = format!("{HEADER}\n{lost}\n").parse().unwrap();
+        assert_eq!(recording.lost(), 7);
+    }
+}
