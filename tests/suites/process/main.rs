@@ -13,6 +13,7 @@ mod failures;
 mod keep_alive;
 mod load;
 mod messages;
+mod recording;
 mod reports;
 mod shutdown;
 mod stage;

@@ -4,5 +4,6 @@
 
 mod laws;
 mod native;
+mod replay;
 mod runs;
 mod shipped;

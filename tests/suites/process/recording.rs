@@ -1,0 +1,220 @@
+//! What is recorded, and that it happens again when it is played.
+
+use std::path::Path;
+
+use edgelb_tests::client;
+use edgelb_tests::nginx::Directory;
+use edgelb_tests::process::{Edgelb, Ended, Signal};
+use edgelb_tests::script::Reply;
+use edgelb_tests::within;
+use serde_json::Value;
+
+use crate::stage::{Door, Stage};
+
+const NAMES: [&str; 2] = ["ONE", "TWO"];
+
+crate::both_doors!(
+    an_outage_that_was_recorded_happens_again,
+    no_secret_is_recorded,
+    bodies_are_recorded_by_length_and_hash,
+);
+
+/// A place for a recording, an edgelb that makes one, and the option for it.
+async fn recording(directory: &Directory, serve: Edgelb) -> (String, Stage) {
+    let file = directory.path().join("recording.jsonl");
+    let file = file.to_str().unwrap().to_owned();
+    let stage = Stage::with(serve.args(["--record", &file])).await;
+    (file, stage)
+}
+
+/// Its lines, once it is complete.
+async fn lines(mut stage: Stage, file: &str) -> Vec<Value> {
+    stage.edgelb.process.signal(Signal::TERM);
+    assert_eq!(stage.edgelb.process.ended().await.status.code(), Some(0));
+    parsed(file)
+}
+
+fn parsed(file: impl AsRef<Path>) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+async fn replay(file: &str, trace: &str) -> Ended {
+    let sim = Edgelb::new("sim").args(["--replay", file, "--trace", trace]);
+    sim.run().await
+}
+
+async fn an_outage_that_was_recorded_happens_again(door: Door) {
+    let directory = Directory::new();
+    let (file, mut stage) = recording(&directory, door.serve()).await;
+    let home = stage.home().await;
+    for _ in 0..4 {
+        stage.get("/before").await;
+    }
+    stage.backends[home].refuse();
+    for _ in 0..6 {
+        assert_eq!(stage.get("/after").await.status(), 200);
+    }
+    let recorded = lines(stage, &file).await;
+    assert_eq!(recorded[0]["line"], "recording");
+    assert_eq!(recorded[0]["backends"][0]["name"], "ONE");
+    assert_eq!(recorded.len(), 1 + 11, "{recorded:?}");
+    let failover = recorded.iter().find(|line| line["attempts"][1].is_object());
+    let attempts = &failover.unwrap()["attempts"];
+    assert_eq!(attempts[0]["backend"], NAMES[home]);
+    assert_eq!(attempts[0]["delivery"], "not-sent", "{attempts}");
+    assert_eq!(attempts[1]["backend"], NAMES[1 - home]);
+    assert_eq!(attempts[1]["status"], 200);
+
+    let traces = ["first.jsonl", "second.jsonl"].map(|name| directory.path().join(name));
+    for trace in &traces {
+        let ended = replay(&file, trace.to_str().unwrap()).await;
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        let compared = "availability       100.000 %   100.000 %";
+        assert!(ended.stdout.contains(compared), "{}", ended.stdout);
+        assert!(
+            ended.stdout.contains("passed: all laws"),
+            "{}",
+            ended.stdout
+        );
+    }
+    let [first, second] = traces.map(|trace| std::fs::read_to_string(trace).unwrap());
+    assert_eq!(first, second);
+    let entries: Vec<Value> = (first.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |event: &str| {
+        let entries = entries.iter().filter(move |it| it["event"] == event);
+        entries.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(of("exchange").len(), 11);
+    let ejections = of("ejected");
+    assert_eq!(ejections.len(), 1, "{first}");
+    assert_eq!(ejections[0]["backend"], NAMES[home]);
+}
+
+async fn no_secret_is_recorded(door: Door) {
+    const TARGET: &str = "/stremio/0b9c1d52-6f1a-4a0e-9d0a-0123456789ab/\
+        eyJpIjoiZm9vIiwiZSI6ImJhciJ9/stream/movie/tt0111161.json?token=hunter2";
+    let fields = "cookie: sid=s3cret-cookie\r\nauthorization: Bearer s3cret-bearer\r\n\
+        proxy-authorization: Basic dXNlcjpwYXNz\r\nx-api-key: s3cret-key\r\n\
+        x-forwarded-for: 192.0.2.66\r\nreferer: https://a/?s3cret-reset\r\n";
+    let directory = Directory::new();
+    let serve = door.serve();
+    let serve = serve.env("SESSION_COOKIE_SECRET", "s3cret-of-the-session");
+    let (file, stage) = recording(&directory, serve).await;
+    stage.both(&Reply::new(
+        200,
+        &[("set-cookie", "sid=s3cret-set; Path=/")],
+        "s3cret-body",
+    ));
+    stage.ask("GET", TARGET, fields).await;
+    stage.ask("GET", TARGET, fields).await;
+    let recorded = lines(stage, &file).await;
+    for line in &recorded[1..] {
+        let text = line.to_string();
+        for secret in [
+            "s3cret",
+            "dXNlcjpwYXNz",
+            "0b9c1d52",
+            "eyJp",
+            "hunter2",
+            "192.0.2",
+            "127.0.0.1",
+            "sid",
+        ] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        assert_eq!(
+            line["target"],
+            "/stremio/*/*/stream/movie/tt0111161.json?token=*"
+        );
+        assert!(line["new_session"].is_string(), "{text}");
+    }
+    assert!(
+        !recorded[0].to_string().contains("s3cret"),
+        "{}",
+        recorded[0]
+    );
+    for equal in ["client", "hidden", "fields", "cookies", "response"] {
+        assert_eq!(recorded[1][equal], recorded[2][equal]);
+    }
+}
+
+async fn bodies_are_recorded_by_length_and_hash(door: Door) {
+    let directory = Directory::new();
+    let (file, stage) = recording(&directory, door.serve()).await;
+    stage.both(&Reply::ok("eleven byte"));
+    for body in ["one body", "one body", "not that"] {
+        let request = format!(
+            "POST /upload HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut client = client::Client::connect(stage.address()).await;
+        client.send(request).await;
+        assert_eq!(client.response("POST").await.text(), "eleven byte");
+    }
+    let recorded = lines(stage, &file).await;
+    let hash = |index: usize, of: &str| recorded[index][of]["sha256"].clone();
+    assert_eq!(recorded[1]["body"]["bytes"], 8);
+    assert_eq!(recorded[1]["response"]["bytes"], 11);
+    assert_eq!(recorded[1]["end"], "whole");
+    assert!(hash(1, "body").is_string() && hash(1, "response").is_string());
+    assert_eq!(hash(1, "body"), hash(2, "body"));
+    assert_ne!(hash(1, "body"), hash(3, "body"));
+    assert_eq!(hash(1, "response"), hash(3, "response"));
+}
+
+#[tokio::test]
+async fn a_hangup_opens_the_recording_anew_with_its_header() {
+    let directory = Directory::new();
+    let (file, stage) = recording(&directory, Door::Exchange.serve()).await;
+    let rotated = format!("{file}.1");
+    std::fs::rename(&file, &rotated).unwrap();
+    stage.edgelb.process.signal(Signal::HUP);
+    let opened = async {
+        while std::fs::metadata(&file).map_or(0, |it| it.len()) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the file is there again", opened).await;
+    stage.get("/after").await;
+    let recorded = lines(stage, &file).await;
+    assert_eq!(recorded[0], parsed(&rotated)[0]);
+    assert_eq!(recorded[1]["target"], "/after");
+}
+
+#[tokio::test]
+async fn a_recording_that_cannot_be_written_or_read_is_said() {
+    let directory = Directory::new();
+    let path = directory.path().to_str().unwrap();
+    let serve = Door::Exchange.serve().env("BACKEND_ONE", "http://one.test");
+    let ended = serve.args(["--record", path]).run().await;
+    assert_eq!(ended.status.code(), Some(1));
+    let expected = format!("edgelb: --record `{path}` cannot be opened: ");
+    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+
+    let header = r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z"}"#;
+    let file = directory.write("broken.jsonl", format!("{header}\nnonsense\n"));
+    let ended = Edgelb::new("sim").args(["--replay", &file]).run().await;
+    assert_eq!(ended.status.code(), Some(1));
+    let expected = format!("edgelb: --replay `{file}`: line 2: ");
+    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_replay_that_fails_says_the_command_that_repeats_it() {
+    let directory = Directory::new();
+    let (file, stage) = recording(&directory, Door::Exchange.serve()).await;
+    stage.get("/").await;
+    lines(stage, &file).await;
+    let text = "name = \"too much\"\n[expect]\nrequests = \">= 2\"\n";
+    let scenario = directory.write("expect.toml", text);
+    let sim = Edgelb::new("sim").args(["--replay", &file, &scenario, "--seeds", "0..2"]);
+    let ended = sim.run().await;
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stdout);
+    let again = format!("again: edgelb sim --replay {file} {scenario} --seed 0");
+    assert!(ended.stdout.contains(&again), "{}", ended.stdout);
+}

@@ -1,0 +1,307 @@
+//! Recordings played again, through the library.
+
+use edgelb_host::sim::{
+    Backend, End, Entry, Fault, FaultKind, Measure, Outcome, Recording, Run, Simulation,
+};
+use edgelb_host::{Cause, Delivery, Door};
+use serde_json::{Value, json};
+
+/// A recording of two backends with this environment.
+fn recording(
+    environment: &[(&str, &str)],
+    exchanges: impl IntoIterator<Item = Value>,
+) -> Recording {
+    let simulation = Simulation::builder()
+        .backend(Backend::new("A"))
+        .backend(Backend::new("B"))
+        .scenario(|scenario| {
+            let variables = environment.iter();
+            let variables = variables.map(|(name, value)| ((*name).into(), (*value).into()));
+            scenario.environment.extend(variables);
+        })
+        .build()
+        .unwrap();
+    let settings = simulation.configuration().unwrap().settings.iter();
+    let settings =
+        settings.map(|it| json!({"name": it.name, "value": it.value, "default": it.default}));
+    let header = json!({
+        "line": "recording",
+        "version": 1,
+        "time": "2026-11-22T10:00:00.000Z",
+        "backends": [
+            {"name": "A", "origin": "http://a.test"},
+            {"name": "B", "origin": "http://b.test"},
+        ],
+        "settings": settings.collect::<Vec<_>>(),
+    });
+    let lines = exchanges.into_iter().enumerate().map(|(index, exchange)| {
+        let mut line = json!({
+            "line": "exchange", "request": index, "client": "c", "method": "GET",
+            "host": "edge.test", "target": "/", "fields": [], "end": "whole",
+        });
+        let line = line.as_object_mut().unwrap();
+        line.extend(exchange.as_object().unwrap().clone());
+        format!("{}\n", Value::from(line.clone()))
+    });
+    let text = format!("{header}\n{}", lines.collect::<String>());
+    text.parse().unwrap()
+}
+
+/// An exchange that one backend answers.
+fn answered(at: u64, backend: &str) -> Value {
+    json!({
+        "at": at, "status": 200, "head": 20, "ended": 21,
+        "attempts": [{"backend": backend, "at": 0, "ended": 20, "status": 200}],
+    })
+}
+
+fn with(mut exchange: Value, more: Value) -> Value {
+    let fields = exchange.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    exchange
+}
+
+fn run(recording: Recording, door: Door) -> Run {
+    let simulation = Simulation::replay(recording).door(door).build().unwrap();
+    let run = simulation.run().unwrap();
+    assert_eq!(run.violations, []);
+    let again = simulation.run().unwrap();
+    assert_eq!(run.trace.to_jsonl(), again.trace.to_jsonl());
+    run
+}
+
+/// Where the first attempt of each request went.
+fn homes(run: &Run) -> Vec<String> {
+    let mut exchanges: Vec<_> = run.trace.exchanges().collect();
+    exchanges.sort_by_key(|it| it.begun);
+    let firsts = exchanges.iter().map(|it| it.attempts[0].backend.unwrap());
+    firsts
+        .map(|it| run.trace.names.backends[it].clone())
+        .collect()
+}
+
+#[test]
+fn clients_go_where_they_went_whatever_they_are_told_apart_by() {
+    let identity = |index: usize| format!("hash{index}");
+    type Say = fn(String) -> Value;
+    let table: [(&str, Say); 4] = [
+        ("ip", |it| json!({"client": it})),
+        (
+            "path:2",
+            |it| json!({"target": "/stremio/*/x?a=*", "hidden": [it, "q"]}),
+        ),
+        (
+            "header:x-user",
+            |it| json!({"fields": [{"name": "x-user", "hash": it}]}),
+        ),
+        ("cookie:uid", |it| json!({"cookies": {"uid": it, "x": "y"}})),
+    ];
+    for (affinity, say) in table {
+        for door in [Door::Exchange, Door::WasiHttp] {
+            let exchanges = (0..40).map(|index| {
+                // Neither by turns nor all the same.
+                let home = if index * 7 % 5 < 2 { "A" } else { "B" };
+                with(answered(index as u64 * 100, home), say(identity(index)))
+            });
+            let expected: Vec<_> = (0..40)
+                .map(|index| if index * 7 % 5 < 2 { "A" } else { "B" })
+                .collect();
+            let run = run(recording(&[("AFFINITY_KEY", affinity)], exchanges), door);
+            assert_eq!(homes(&run), expected, "{affinity}, {door:?}");
+        }
+    }
+}
+
+#[test]
+fn clients_behind_a_proxy_are_who_they_were() {
+    let environments: [&[(&str, &str)]; 2] = [
+        &[
+            ("TRUSTED_PROXIES", "10.0.0.0/8"),
+            ("HTTPS_REDIRECT", "true"),
+        ],
+        &[("CLIENT_IP_HEADER", "cf-connecting-ip")],
+    ];
+    for environment in environments {
+        let exchanges = (0..20).map(|index| {
+            let home = if index % 3 == 0 { "A" } else { "B" };
+            let more = json!({
+                "client": format!("client{index}"), "proxied": true,
+                "fields": [
+                    {"name": "x-forwarded-for", "hash": "x"},
+                    {"name": "x-forwarded-proto", "value": "https"},
+                    {"name": "cf-connecting-ip", "hash": "y"},
+                ],
+            });
+            with(answered(index * 100, home), more)
+        });
+        let run = run(recording(environment, exchanges), Door::Exchange);
+        let expected: Vec<_> = (0..20)
+            .map(|index| if index % 3 == 0 { "A" } else { "B" })
+            .collect();
+        assert_eq!(homes(&run), expected, "{environment:?}");
+    }
+}
+
+#[test]
+fn sessions_are_with_the_backends_that_they_were_with() {
+    // Two browsers behind one address, each with a session from before.
+    let exchanges = (0..20).map(|index| {
+        let (session, home) = if index % 2 == 0 {
+            ("s1", "A")
+        } else {
+            ("s2", "B")
+        };
+        with(answered(index * 100, home), json!({"session": session}))
+    });
+    let secret = [("SESSION_COOKIE_SECRET", "sixteen bytes or more")];
+    let run = run(recording(&secret, exchanges), Door::Exchange);
+    let expected: Vec<_> = (0..20)
+        .map(|index| if index % 2 == 0 { "A" } else { "B" })
+        .collect();
+    assert_eq!(homes(&run), expected);
+    assert_eq!((run.summary.sessions, run.summary.kept), (20, 20));
+}
+
+/// A minute, in the middle third of which A refuses, and B takes over.
+fn outage() -> Recording {
+    let exchanges = (0..60).map(|second| {
+        let at = second * 1000;
+        if (20..40).contains(&second) {
+            let refused = json!({
+                "backend": "A", "at": 0, "ended": 2,
+                "failure": "connection_refused", "delivery": "not-sent",
+            });
+            let taken = json!({"backend": "B", "at": 2, "ended": 30, "status": 200});
+            // Ejected for ten seconds, tried, ejected again.
+            let attempts = if second % 10 == 0 {
+                vec![refused, taken]
+            } else {
+                vec![taken]
+            };
+            json!({
+                "at": at, "status": 200, "head": 30, "ended": 30, "attempts": attempts,
+                "response": {"bytes": 5000},
+            })
+        } else {
+            answered(at, "A")
+        }
+    });
+    recording(
+        &[("BACKEND_DOWN_TIME", "10000"), ("STICKY_SESSIONS", "false")],
+        exchanges,
+    )
+}
+
+#[test]
+fn an_outage_of_the_recording_is_one_in_the_replay() {
+    let recording = outage();
+    let expected =
+        [Measure::Availability, Measure::Requests].map(|measure| recording.measure(&measure));
+    let run = run(recording, Door::Exchange);
+    let measured =
+        [Measure::Availability, Measure::Requests].map(|measure| run.summary.measure(&measure));
+    assert_eq!(measured, expected);
+    let ejected: Vec<_> = (run.trace.entries.iter())
+        .filter_map(|entry| match entry {
+            Entry::Ejected { at, backend, .. } => Some((at / 1000, *backend)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ejected.first(), Some(&(20, 0)), "{ejected:?}");
+    assert!(
+        ejected.iter().all(|(_, backend)| *backend == 0),
+        "{ejected:?}"
+    );
+}
+
+#[test]
+fn a_backend_that_was_not_asked_answers_as_it_did_at_that_time() {
+    // More is sent to A than was: it takes three failures to eject it now.
+    let simulation = Simulation::replay(outage())
+        .env("FAILURE_THRESHOLD", "3")
+        .build()
+        .unwrap();
+    let run = simulation.run().unwrap();
+    assert_eq!((&*run.violations, run.summary.failures), (&[][..], 0));
+    let attempts = run.trace.exchanges().flat_map(|it| &it.attempts);
+    let of_a: Vec<_> = attempts.filter(|it| it.backend == Some(0)).collect();
+    let refused = Outcome::Failed(Cause::ConnectionRefused, Delivery::NotSent);
+    let during: Vec<_> = (of_a.iter())
+        .filter(|it| (20_000..30_500).contains(&it.begun))
+        .map(|it| (it.outcome, it.ended - it.begun))
+        .collect();
+    assert!(during.len() >= 3, "{during:?}");
+    assert!(during.iter().all(|it| *it == (refused, 2)), "{during:?}");
+    let bytes: Vec<_> = (run.trace.exchanges())
+        .filter(|it| it.attempts.len() == 2)
+        .map(|it| it.bytes)
+        .collect();
+    assert!(bytes.iter().all(|bytes| *bytes == 5000), "{bytes:?}");
+}
+
+#[test]
+fn faults_and_expectations_come_on_top() {
+    let simulation = Simulation::replay(outage())
+        .fault(Fault::new(FaultKind::Down, "B"))
+        .build()
+        .unwrap();
+    let run = simulation.run().unwrap();
+    assert_eq!(run.violations, []);
+    assert!(run.summary.failures > 10, "{:?}", run.summary);
+}
+
+#[test]
+fn a_body_is_sent_again_when_none_of_it_was() {
+    let exchange = json!({
+        "at": 0, "method": "POST", "status": 201, "head": 9, "ended": 9,
+        "body": {"bytes": 2_000_000},
+        "fields": [{"name": "content-length", "value": "2000000"}],
+        "attempts": [
+            {"backend": "A", "at": 0, "ended": 2, "failure": "connection_refused", "delivery": "not-sent"},
+            {"backend": "B", "at": 2, "ended": 9, "status": 201},
+        ],
+    });
+    let simulation = Simulation::replay(recording(&[], [exchange]))
+        .scenario(|scenario| scenario.keep_requests = true)
+        .build()
+        .unwrap();
+    let run = simulation.run().unwrap();
+    assert_eq!(run.violations, []);
+    assert_eq!(run.trace.exchanges().next().unwrap().status, Some(201));
+    assert_eq!(run.requests("B")[0].request.body().len(), 2_000_000);
+}
+
+#[test]
+fn how_exchanges_ended_is_how_they_end() {
+    let left = json!({
+        "at": 0, "client": "1", "ended": 700, "end": "left",
+        "attempts": [{"backend": "A", "at": 0}],
+    });
+    let broken = with(
+        answered(1000, "A"),
+        json!({"client": "2", "ended": 90, "end": "broken", "response": {"bytes": 100_000}}),
+    );
+    // A body that breaks off ejects its backend.
+    let tunnel = json!({
+        "at": 2000, "client": "3", "status": 101, "head": 5, "ended": 4005, "end": "tunnel",
+        "fields": [
+            {"name": "connection", "value": "Upgrade"},
+            {"name": "upgrade", "value": "websocket"},
+            {"name": "sec-websocket-version", "value": "13"},
+            {"name": "sec-websocket-key", "hash": "k"},
+        ],
+        "attempts": [{"backend": "B", "at": 0, "ended": 5, "status": 101}],
+    });
+    let run = run(recording(&[], [left, broken, tunnel]), Door::Exchange);
+    let ends: Vec<_> = (run.trace.exchanges())
+        .map(|it| (it.end, it.ended - it.begun, it.bytes))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            (End::Left, 700, 0),
+            (End::Broken, 90, 100_000),
+            (End::Tunnel, 4005, 0)
+        ]
+    );
+}
