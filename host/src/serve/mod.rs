@@ -10,6 +10,7 @@ mod privacy;
 mod queue;
 mod record;
 mod redact;
+mod salt;
 mod tunnel;
 
 use std::future::Future;

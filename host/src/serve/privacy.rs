@@ -1,18 +1,16 @@
 //! What of an exchange may be written down.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, COOKIE, HOST, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use sha2::{Digest as _, Sha256};
 
 use super::line::visible;
 use super::record::Recorded;
 use super::redact::Redacted;
+use super::salt::Salt;
 use crate::recording::{Attempt, Exchange, Field, Header};
 use crate::sim::cause_name;
 use crate::tape::{Taped, TapedOutcome};
@@ -44,14 +42,6 @@ const SHOWN: [HeaderName; 20] = [
 ];
 /// A value longer than this says more than those fields have to say.
 const LONGEST: usize = 128;
-/// Bytes of a hash that are written: enough that no two values have the same.
-const HASH: usize = 12;
-
-/// Random bytes that go before what is hashed, and that nobody is told: without
-/// them, who knows a hash could try all addresses until one fits.
-#[derive(Clone)]
-pub(super) struct Salt(Arc<[u8; 32]>);
-
 /// Leaves out of exchanges what may not be written down.
 pub(super) struct Privacy {
     salt: Salt,
@@ -59,32 +49,6 @@ pub(super) struct Privacy {
     session_cookie: String,
     /// A cookie that clients are told apart by.
     affinity_cookie: Option<String>,
-}
-
-impl std::fmt::Debug for Salt {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Salt")
-    }
-}
-
-impl Salt {
-    pub(super) fn random() -> io::Result<Self> {
-        let mut salt = [0; 32];
-        let provider = rustls::crypto::ring::default_provider();
-        let filled = provider.secure_random.fill(&mut salt);
-        filled.map_err(|_| io::Error::other("the system has no randomness"))?;
-        Ok(Self(Arc::new(salt)))
-    }
-
-    /// A digest that has taken the salt.
-    pub(super) fn digest(&self) -> Sha256 {
-        Sha256::new_with_prefix(*self.0)
-    }
-
-    fn hash(&self, value: impl AsRef<[u8]>) -> String {
-        let digest = self.digest().chain_update(value).finalize();
-        hex(digest.get(..HASH).unwrap_or_default())
-    }
 }
 
 impl Privacy {
@@ -238,10 +202,6 @@ fn pair(cookie: &[u8]) -> (&[u8], &[u8]) {
     let name = sides.next().unwrap_or_default();
     let value = sides.next().unwrap_or_default();
     (name.trim_ascii(), value.trim_ascii())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn millis(time: Duration) -> u64 {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderMap, HeaderValue, Method};
 use sha2::{Digest as _, Sha256};
 
-use super::privacy::{Privacy, Salt};
+use super::privacy::Privacy;
 use super::queue::{LogWriter, Queue, Render};
+use super::salt::{Salt, hex};
 use crate::exchange::bindings::EffectiveConfiguration;
 use crate::recording::{self, Header, Line};
 use crate::sim::End;
@@ -213,7 +214,7 @@ impl Sum {
         let digest = self.digest.finalize_reset();
         recording::Body {
             bytes: self.bytes,
-            sha256: (self.whole && self.bytes > 0).then(|| super::privacy::hex(&digest)),
+            sha256: (self.whole && self.bytes > 0).then(|| hex(&digest)),
         }
     }
 }

@@ -202,9 +202,11 @@ fn an_outage_of_the_recording_is_one_in_the_replay() {
         [Measure::Availability, Measure::Requests].map(|measure| run.summary.measure(&measure));
     assert_eq!(measured, expected);
     let ejected: Vec<_> = (run.trace.entries.iter())
-        .filter_map(|entry| match entry {
-            Entry::Ejected { at, backend, .. } => Some((at / 1000, *backend)),
-            _ => None,
+        .filter_map(|entry| {
+            let Entry::Ejected { at, backend, .. } = entry else {
+                return None;
+            };
+            Some((at / 1000, *backend))
         })
         .collect();
     assert_eq!(ejected.first(), Some(&(20, 0)), "{ejected:?}");

@@ -6,6 +6,7 @@
 //! so it is asked, before the run, which of several candidates it sends there.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -86,9 +87,8 @@ pub(crate) async fn cast(
         let (Some(key), Some(home)) = (composer.key(exchange), home(exchange)) else {
             continue;
         };
-        if !roles.contains_key(&key) {
-            let candidate = audition.candidate(&composer, exchange, home).await;
-            roles.insert(key, candidate);
+        if let Entry::Vacant(role) = roles.entry(key) {
+            role.insert(audition.candidate(&composer, exchange, home).await);
         }
     }
     let variants = recording.exchanges.iter().map(|exchange| {
