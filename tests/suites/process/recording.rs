@@ -187,6 +187,36 @@ async fn a_hangup_opens_the_recording_anew_with_its_header() {
 }
 
 #[tokio::test]
+async fn a_process_that_was_stopped_within_a_line_costs_that_line() {
+    let directory = Directory::new();
+    let (file, stage) = recording(&directory, Door::Exchange.serve()).await;
+    stage.get("/").await;
+    lines(stage, &file).await;
+    // Another start of the same, after a crash.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let broken = directory.write("crashed.jsonl", &text[..text.len() - 20]);
+    let serve = Door::Exchange.serve().args(["--record", &broken]);
+    let header: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let origin = |index: usize| header["backends"][index]["origin"].as_str().unwrap();
+    let mut again = serve
+        .env("BACKEND_ONE", origin(0))
+        .env("BACKEND_TWO", origin(1))
+        .start()
+        .await;
+    client::get(again.address, "/").await;
+    again.process.signal(Signal::TERM);
+    assert_eq!(again.process.ended().await.status.code(), Some(0));
+    let ended = Edgelb::new("sim").args(["--replay", &broken]).run().await;
+    let note = format!("{broken}: line 2 was cut off, and is left out");
+    assert!(ended.stderr.contains(&note), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("and 1 requests in"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[tokio::test]
 async fn a_recording_that_cannot_be_written_or_read_is_said() {
     let directory = Directory::new();
     let path = directory.path().to_str().unwrap();

@@ -161,9 +161,13 @@ impl Reader {
         let at = exchange.at.checked_add(self.offset);
         // A hundred years, so that no sum of times is too large.
         let most = Duration::from_secs(100 * 366 * 86_400).as_millis();
-        let longest = exchange.ended.max(exchange.head.unwrap_or_default());
-        let at = at.filter(|at| u128::from(*at) < most && u128::from(longest) < most);
-        let at = at.ok_or("at, ended: expected milliseconds, of less than a hundred years")?;
+        let attempts = exchange.attempts.iter();
+        let attempts = attempts.flat_map(|it| [Some(it.at), it.ended]);
+        let times = [at, exchange.head, Some(exchange.ended)];
+        let mut times = times.into_iter().chain(attempts).flatten();
+        let at = at.filter(|_| times.all(|time| u128::from(time) < most));
+        let at =
+            at.ok_or("at, head, ended: expected milliseconds, of less than a hundred years")?;
         recording.exchanges.push(Exchange { at, ..exchange });
         Ok(())
     }
@@ -239,6 +243,13 @@ mod tests {
             (
                 format!("{HEADER}\n{}\n{one}", one.replace("\"at\":1,", "")),
                 "line 2: missing field `at`",
+            ),
+            (
+                format!(
+                    "{HEADER}\n{}\n",
+                    one.replace("\"at\":1", "\"at\":18446744073709551615")
+                ),
+                "line 2: at, head, ended: expected milliseconds",
             ),
             (
                 format!("{HEADER}\n{one}\n{}\n", one.replace("GET", "G T")),
