@@ -67,6 +67,7 @@ mod edits;
 mod exchange;
 mod fields;
 mod forwarding;
+mod genuine;
 mod hash;
 mod head;
 mod ledger;
