@@ -118,13 +118,19 @@ fn text(address: IpAddr) -> String {
         if index > 0 {
             text.push('.');
         }
-        for (place, least) in [(100, 100), (10, 10), (1, 0)] {
-            if octet >= least {
-                text.push((b'0' + octet / place % 10).into());
-            }
+        if octet >= 100 {
+            text.push(digit(octet / 100));
         }
+        if octet >= 10 {
+            text.push(digit(octet / 10 % 10));
+        }
+        text.push(digit(octet % 10));
     }
     text
+}
+
+fn digit(number: u8) -> char {
+    (b'0' + number).into()
 }
 
 /// The values of a list field, with a comma at the end.
