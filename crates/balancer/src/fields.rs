@@ -34,6 +34,18 @@ impl<'a> Fields<'a> {
         core::iter::from_fn(move || rest.next_named(name))
     }
 
+    /// Takes the first line if it is this pseudo-header field, by its name with the
+    /// colon before it, and its value is text
+    /// (<https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1>). To all else such
+    /// lines are none.
+    pub fn take_pseudo(&mut self, name: &str) -> Option<&'a str> {
+        let rest = self.0.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+        let (value, rest) = rest.split_at(find(b'\n', rest));
+        let value = str::from_utf8(value).ok()?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        Some(value)
+    }
+
     /// Takes the first line.
     fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         while !self.0.is_empty() {
@@ -132,6 +144,19 @@ mod tests {
         assert_eq!(found, expected);
         let values: Vec<_> = Fields::new(block).values("a").collect();
         assert_eq!(values, [&b"1"[..], b" 4:5 "]);
+    }
+
+    #[test]
+    fn pseudo_header_fields_come_first_and_in_order() {
+        let mut fields = Fields::new(b":method:GET\n:path:/a:b\n:status:\n:path:\xff\nx::path:1\n");
+        assert_eq!(fields.take_pseudo(":authority"), None);
+        assert_eq!(fields.take_pseudo(":path"), None);
+        assert_eq!(fields.take_pseudo(":method"), Some("GET"));
+        assert_eq!(fields.take_pseudo(":path"), Some("/a:b"));
+        assert_eq!(fields.take_pseudo(":status"), Some(""));
+        assert_eq!(fields.take_pseudo(":path"), None, "no text");
+        assert_eq!(fields.iter().collect::<Vec<_>>(), [("x", &b":path:1"[..])]);
+        assert_eq!(Fields::new(b":path:/").take_pseudo(":path"), Some("/"));
     }
 
     #[test]

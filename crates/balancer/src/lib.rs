@@ -28,7 +28,7 @@
 //!     scheme: Scheme::Https,
 //!     authority: "lb.example",
 //!     target: "/",
-//!     peer: "192.0.2.1",
+//!     peer: Some([192, 0, 2, 1].into()),
 //!     body: BodySize::None,
 //!     fields: Fields::new(b"host:lb.example\n"),
 //! };

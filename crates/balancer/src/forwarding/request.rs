@@ -199,11 +199,11 @@ mod tests {
             scheme: Scheme::Http,
             authority: "lb.example",
             target: "/",
-            peer,
+            peer: peer.parse().ok(),
             body: BodySize::None,
             fields: Fields::new(fields.as_bytes()),
         };
-        let peer = Peer::of(peer, &policy.trusted_proxies);
+        let peer = Peer::of(head.peer, &policy.trusted_proxies);
         let survey = Survey::of(&head, &policy, peer.trusted);
         let route = Route {
             peer,
