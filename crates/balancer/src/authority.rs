@@ -43,9 +43,12 @@ fn is_reg_name(name: &[u8]) -> bool {
             {
                 after
             }
-            (byte, _) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) => {
-                after
-            }
+            (byte, _) if byte.is_ascii_alphanumeric() => after,
+            (
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
+                | b',' | b';' | b'=',
+                _,
+            ) => after,
             _ => return false,
         };
     }

@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use crate::fields::find;
+
 /// The value of the first cookie of this name.
 pub(crate) fn value<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     pairs(field)
@@ -29,11 +31,16 @@ pub(crate) fn without(field: &[u8], name: &str) -> Option<Vec<u8>> {
 }
 
 fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    field.split(|&byte| byte == b';')
+    let mut rest = Some(field);
+    core::iter::from_fn(move || {
+        let (pair, after) = rest?.split_at(find(b';', rest?));
+        rest = after.get(1..);
+        Some(pair)
+    })
 }
 
 fn is_named(pair: &[u8], name: &str) -> bool {
-    pair.trim_ascii()
+    pair.trim_ascii_start()
         .strip_prefix(name.as_bytes())
         .is_some_and(|rest| rest.first() == Some(&b'='))
 }

@@ -103,7 +103,7 @@ impl FieldLines {
 /// which no field can contain, are left out.
 pub(crate) fn push_line(block: &mut Vec<u8>, text: &[&[u8]]) {
     let start = block.len();
-    for part in text {
+    for part in text.iter().filter(|part| !part.is_empty()) {
         block.extend_from_slice(part);
     }
     if find(b'\n', &block[start..]) < block.len() - start {

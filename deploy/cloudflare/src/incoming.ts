@@ -59,9 +59,8 @@ export class Incoming {
     // Cloudflare hides `Connection` from Workers, while the policy wants both.
     const hidden = this.has('upgrade') && !this.has('connection');
     return {
+      // No peer: only the platform knows it, and tells in a field.
       scheme: this.scheme,
-      // Only the platform knows, and it tells in a field.
-      peer: undefined,
       body: upload.size,
       fields: pack(`${pseudo}${this.#lines}${hidden ? 'connection:upgrade\n' : ''}`),
     };

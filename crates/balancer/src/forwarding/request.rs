@@ -9,10 +9,10 @@ use crate::authority;
 use crate::client::Peer;
 use crate::cookies;
 use crate::edits::Edits;
-use crate::fields::Fields;
+use crate::fields::{Fields, find};
 use crate::head::{RequestHead, Scheme};
 use crate::lists::is_token;
-use crate::survey::{PSEUDONYM, Survey};
+use crate::survey::Survey;
 
 /// The way a request came.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +41,9 @@ pub(crate) fn request_edits(
     // suppress it.
     edits.extend(&survey.removals.edits);
     forwarded_fields(&mut edits, head, survey, route);
-    edits.append("via", VIA);
+    edits.packed(VIA);
     // https://www.rfc-editor.org/rfc/rfc8586#section-2
-    edits.append("cdn-loop", PSEUDONYM);
+    edits.packed("+cdn-loop:edgelb\n");
     if survey.upgrade.is_asked() {
         edits.set("connection", "upgrade");
         edits.set("upgrade", "websocket");
@@ -82,7 +82,10 @@ fn forwarded_fields(edits: &mut Edits, head: &RequestHead<'_>, survey: &Survey<'
         (_, None) if survey.forwarded_for => edits.remove("x-forwarded-for"),
         (_, None) => {}
     }
-    edits.set("x-forwarded-proto", scheme.as_str());
+    edits.packed(match scheme {
+        Scheme::Http => "=x-forwarded-proto:http\n",
+        Scheme::Https => "=x-forwarded-proto:https\n",
+    });
 
     let host = survey
         .forwarded_host
@@ -148,7 +151,7 @@ fn chain(fields: Fields<'_>, name: &str) -> Vec<u8> {
 fn forwarded(edits: &mut Edits, chain: &[u8], node: Option<&str>, host: &str, scheme: Scheme) {
     let (open, node, close) = match node {
         None => ("", "unknown", ""),
-        Some(v6) if v6.as_bytes().contains(&b':') => ("\"[", v6, "]\""),
+        Some(v6) if find(b':', v6.as_bytes()) < v6.len() => ("\"[", v6, "]\""),
         Some(v4) => ("", v4, ""),
     };
     // No host that was let in has a character that would need an escape.
