@@ -35,7 +35,11 @@ pub(crate) fn request_edits(
 ) -> Edits {
     let mut edits = Edits::with_capacity(256 + survey.removals.edits.as_bytes().len());
     if survey.session.is_some() {
-        cut_cookie(&mut edits, head.fields, session_cookie);
+        edits.remove("cookie");
+        match survey.cookie {
+            Some(value) if survey.cookies == 1 => cut(&mut edits, value, session_cookie),
+            _ => (head.fields.values("cookie")).for_each(|it| cut(&mut edits, it, session_cookie)),
+        }
     }
     // What follows is set after the removals, so no connection option can
     // suppress it.
@@ -55,15 +59,12 @@ pub(crate) fn request_edits(
     edits
 }
 
-/// Takes our cookie out, leaving the others byte for byte.
-fn cut_cookie(edits: &mut Edits, fields: Fields<'_>, name: &str) {
-    edits.remove("cookie");
-    for value in fields.values("cookie") {
-        match cookies::without(value, name) {
-            None => edits.append("cookie", value),
-            Some(rest) if !rest.is_empty() => edits.append("cookie", rest),
-            Some(_) => {}
-        }
+/// Appends a `Cookie` without ours, the others byte for byte; none if it was all.
+fn cut(edits: &mut Edits, value: &[u8], name: &str) {
+    match cookies::without(value, name) {
+        None => edits.append("cookie", value),
+        Some(rest) if !rest.is_empty() => edits.append("cookie", rest),
+        Some(_) => {}
     }
 }
 
