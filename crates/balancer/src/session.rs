@@ -37,6 +37,8 @@ const SKEW: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     name: String,
+    /// What follows the value of a cookie, but for `Secure`.
+    attributes: String,
     life: Duration,
     /// With the key already absorbed: a MAC costs its message only.
     mac: Option<HmacSha256>,
@@ -64,6 +66,10 @@ impl Sessions {
         });
         Self {
             name: policy.session_cookie_name.clone(),
+            attributes: format!(
+                "; Path=/; Max-Age={}; HttpOnly; SameSite=Lax",
+                policy.session_cookie_ttl.as_secs(),
+            ),
             life: policy.session_cookie_ttl,
             tags: tags.collect(),
             mac,
@@ -126,12 +132,12 @@ impl Sessions {
             Scheme::Http => "",
             Scheme::Https => "; Secure",
         };
-        Some(format!(
-            "{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
-            self.name,
-            self.issue(backend, now)?,
-            self.life.as_secs(),
-        ))
+        let value = self.issue(backend, now)?;
+        let mut cookie = String::with_capacity(256);
+        for part in [&self.name, "=", &value, &self.attributes, secure] {
+            cookie.push_str(part);
+        }
+        Some(cookie)
     }
 
     fn issue(&self, backend: usize, now: Timestamp) -> Option<String> {

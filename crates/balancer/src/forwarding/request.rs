@@ -35,11 +35,7 @@ pub(crate) fn request_edits(
 ) -> Edits {
     let mut edits = Edits::with_capacity(256 + survey.removals.edits.as_bytes().len());
     if survey.session.is_some() {
-        edits.remove("cookie");
-        match survey.cookie {
-            Some(value) if survey.cookies == 1 => cut(&mut edits, value, session_cookie),
-            _ => (head.fields.values("cookie")).for_each(|it| cut(&mut edits, it, session_cookie)),
-        }
+        cut_cookie(&mut edits, head.fields, survey, session_cookie);
     }
     // What follows is set after the removals, so no connection option can
     // suppress it.
@@ -59,12 +55,26 @@ pub(crate) fn request_edits(
     edits
 }
 
-/// Appends a `Cookie` without ours, the others byte for byte; none if it was all.
-fn cut(edits: &mut Edits, value: &[u8], name: &str) {
-    match cookies::without(value, name) {
-        None => edits.append("cookie", value),
-        Some(rest) if !rest.is_empty() => edits.append("cookie", rest),
-        Some(_) => {}
+/// Takes our cookie out, leaving the others byte for byte.
+fn cut_cookie(edits: &mut Edits, fields: Fields<'_>, survey: &Survey<'_>, name: &str) {
+    if survey.cookies == 1 {
+        match survey
+            .cookie
+            .and_then(|value| cookies::without(value, name))
+        {
+            Some(rest) if !rest.is_empty() => edits.set("cookie", rest),
+            Some(_) => edits.remove("cookie"),
+            None => {}
+        }
+        return;
+    }
+    edits.remove("cookie");
+    for value in fields.values("cookie") {
+        match cookies::without(value, name) {
+            None => edits.append("cookie", value),
+            Some(rest) if !rest.is_empty() => edits.append("cookie", rest),
+            Some(_) => {}
+        }
     }
 }
 
