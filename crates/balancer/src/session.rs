@@ -304,7 +304,7 @@ mod tests {
         let upper = value.to_uppercase();
         let shorter = &value[..value.len() - 1];
         for garbage in ["", "1", "a.example", &longer, shorter, "\u{e9}", "1\u{e9}"] {
-            assert_eq!(read(&plain, &garbage, at(0)), None, "{garbage}");
+            assert_eq!(read(&plain, garbage, at(0)), None, "{garbage}");
         }
         assert_ne!(upper, value);
         assert_eq!(read(&plain, &upper, at(0)), None);
