@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme as UriScheme};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, response};
 
 use super::bindings::{
     Arrival, Attempt, Backend, BodyEnd, Cause, Delivery, EffectiveConfiguration, Failure, Outcome,
@@ -100,17 +100,11 @@ impl Driver {
         let (parts, body) = request.into_parts();
         let size = heads::size(&body);
         let body = Replay::new(body);
-        let fields = heads::pack(&parts.headers);
-        let authority = authority(&parts);
+        let fields = heads::pack_request(&parts);
         let begun = twice(|| {
             let head = RequestHead {
-                method: parts.method.as_str(),
                 scheme: Scheme::Http,
-                authority: &authority,
-                // Without a path it is the authority alone, which is CONNECT's form
-                // (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.3).
-                target: (parts.uri.path_and_query()).map_or(&authority, PathAndQuery::as_str),
-                peer: &client.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+                peer: client.peer.map(heads::address),
                 body: size,
                 fields: &fields,
             };
@@ -323,19 +317,6 @@ impl Exchange<'_> {
             });
         }
         Ok(response)
-    }
-}
-
-/// The authority of a request (RFC 9112 section 3.3): that of an absolute
-/// target, else the Host field.
-fn authority(parts: &request::Parts) -> String {
-    match parts.uri.authority() {
-        Some(authority) => authority.as_str().to_owned(),
-        None => parts
-            .headers
-            .get(HOST)
-            .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned())
-            .unwrap_or_default(),
     }
 }
 

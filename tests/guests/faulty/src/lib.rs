@@ -31,13 +31,12 @@ impl Guest for Faulty {
     }
 
     fn begin(head: RequestHead, now: Timestamp, seed: u64) -> Step {
-        let path = head.target.split('?').next().unwrap_or_default();
-        let doomed = match path {
-            "/trap-begin" => std::process::abort(),
-            "/spin-begin" => loop {
+        let doomed = match path(&head.fields) {
+            b"/trap-begin" => std::process::abort(),
+            b"/spin-begin" => loop {
                 std::hint::spin_loop();
             },
-            path => path == "/trap-settle",
+            path => path == b"/trap-settle",
         };
         let hasty = path == "/deliver-twice";
         let step = Policy::begin(head, now, seed);
@@ -79,6 +78,15 @@ impl Guest for Faulty {
     fn merge(ledger: Vec<u8>) -> Option<Timestamp> {
         Policy::merge(ledger)
     }
+}
+
+/// The request's path without its query.
+fn path(fields: &[u8]) -> &[u8] {
+    fields
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(b":path:"))
+        .and_then(|target| target.split(|&byte| byte == b'?').next())
+        .unwrap_or_default()
 }
 
 edgelb_policy::bindings::export!(Faulty);
