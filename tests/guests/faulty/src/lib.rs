@@ -38,7 +38,7 @@ impl Guest for Faulty {
             },
             path => path == b"/trap-settle",
         };
-        let hasty = path == "/deliver-twice";
+        let hasty = path(&head.fields) == b"/deliver-twice";
         let step = Policy::begin(head, now, seed);
         if doomed {
             DOOMED.with_borrow_mut(|ids| ids.insert(step.exchange));
