@@ -65,7 +65,7 @@ pub struct Run {
     pub trace: Trace,
     /// What it comes to.
     pub summary: Summary,
-    received: Vec<Received>,
+    pub(crate) received: Vec<Received>,
 }
 
 /// A run that a test lives in, on its own paused tokio runtime.

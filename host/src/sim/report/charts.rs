@@ -1,0 +1,508 @@
+//! The plots: traffic, errors, health, latency and share, over one axis of time.
+
+use std::fmt::Display;
+
+use serde_json::{Value, json};
+
+use super::axis::{count, decimal, duration, float, linear_ticks, log_ticks, percent};
+use super::buckets::{Buckets, Slice};
+use super::health::{Band, COLUMNS, bands, isolates};
+use super::markup::Markup;
+use super::plot::{Frame, Plot, area, columns, line, x};
+use crate::sim::{Run, Scenario};
+
+/// How high most plots are.
+const HEIGHT: u32 = 150;
+/// How many backends have a band.
+const BANDS: usize = 12;
+/// How high the part of a band is that a backend's name is in, its bar, and
+/// what is below it.
+const NAME: u32 = 20;
+const BAR: u32 = 18;
+const GAP: u32 = 12;
+
+/// Draws them, and notes for the script what they show.
+pub(super) struct Charts<'a> {
+    pub(super) run: &'a Run,
+    pub(super) scenario: &'a Scenario,
+    pub(super) buckets: &'a Buckets,
+    pub(super) frame: &'a Frame,
+    /// What is told of a time that is pointed at, by plot.
+    pub(super) notes: serde_json::Map<String, Value>,
+}
+
+/// A line or an area: its class, its name and its value in each slice.
+struct Series {
+    class: String,
+    name: String,
+    values: Vec<f64>,
+}
+
+impl Series {
+    fn new(class: impl Into<String>, name: impl Into<String>, values: Vec<f64>) -> Self {
+        Self {
+            class: class.into(),
+            name: name.into(),
+            values,
+        }
+    }
+}
+
+impl Charts<'_> {
+    pub(super) fn draw(&mut self, page: &mut Markup) {
+        self.traffic(page);
+        self.errors(page);
+        self.health(page);
+        self.latency(page);
+        self.share(page);
+    }
+
+    fn traffic(&mut self, page: &mut Markup) {
+        let summary = &self.run.summary;
+        let failed = summary.failures;
+        let succeeded = summary.requests - summary.left - failed;
+        let series = [
+            ("ok", "ok", succeeded, self.rates(|it| it.succeeded)),
+            ("failed", "failed", failed, self.rates(|it| it.failed)),
+            (
+                "left",
+                "client left",
+                summary.left,
+                self.rates(|it| it.left),
+            ),
+        ];
+        let series = series.map(|(class, name, sum, values)| {
+            Series::new(class, format!("{name} {}", count(sum)), values)
+        });
+        let sums = sums(&series);
+        let (peak, at) = self.peak(&sums);
+        let about = if peak > 0.0 {
+            format!(
+                "Requests per second, by outcome. At most {} a second, at {at}.",
+                decimal(peak, 1)
+            )
+        } else {
+            "Requests per second, by outcome. There was none.".to_owned()
+        };
+        self.stacked(page, "traffic", "Traffic", about, &series, "rate");
+    }
+
+    fn errors(&mut self, page: &mut Markup) {
+        let attempts = self.rates(|it| it.attempts);
+        let mut series: Vec<_> = (self.buckets.failures.iter().enumerate())
+            .map(|(index, name)| {
+                let values = self.rates(|it| it.failures.get(index).copied().unwrap_or(0));
+                Series::new(format!("failure-{index}"), name, values)
+            })
+            .collect();
+        let requests = self.run.summary.failures;
+        let tried: usize = self.buckets.slices.iter().map(|it| it.attempts).sum();
+        let about = format!(
+            "Per second: failed answers that clients got, {} in all; and failed attempts at backends, {} in all, of which retries spare clients most.",
+            count(requests),
+            count(tried)
+        );
+        let top = sums(&series).into_iter().chain(attempts.iter().copied());
+        let ticks = linear_ticks(top.fold(0.0, f64::max));
+        let scale = Scale::Linear(ticks.last().copied().unwrap_or(1.0));
+        let mut legend: Vec<_> = (series.iter())
+            .map(|it| {
+                (
+                    it.class.clone(),
+                    format!("answered {}", it.name)
+                        .replace("answered broken", "broken")
+                        .replace("answered other", "other"),
+                )
+            })
+            .collect();
+        legend.push(("attempts line".to_owned(), "failed attempts".to_owned()));
+        let plot = Plot {
+            id: "errors",
+            title: "Errors",
+            about,
+            height: HEIGHT * 2 / 3,
+            ticks: scale.labels(&ticks, |it| decimal(it, 3)),
+            legend,
+        };
+        let places = self.places();
+        self.frame.draw(
+            page,
+            &plot,
+            |page| {
+                stack(page, &places, &series, &scale, plot.height);
+                let y = |value: &f64| scale.y(*value, plot.height);
+                let path = steps(&places, &attempts.iter().map(y).collect::<Vec<_>>());
+                page.empty("path", &[("class", &"curve attempts"), ("d", &path)]);
+            },
+            |_| {},
+        );
+        series.push(Series::new("attempts", "failed attempts", attempts));
+        self.note("errors", "rate", &series);
+    }
+
+    fn health(&mut self, page: &mut Markup) {
+        let bands = bands(&self.run.trace, self.scenario, self.buckets.span);
+        let names = &self.run.trace.names.backends;
+        let observers = isolates(self.scenario);
+        let shown = bands.len().min(BANDS);
+        let row = NAME + BAR + GAP;
+        let ejections: usize = bands.iter().map(|it| it.ejections).sum();
+        let mut about = format!(
+            "What the scenario did to each backend, and by how many of {observers} isolates it was ejected; {} ejections in all.",
+            count(ejections)
+        );
+        if shown < bands.len() {
+            about.push_str(&format!(" The first {shown} of {} backends.", bands.len()));
+        }
+        let key = |class: &str, name: &str| (class.to_owned(), name.to_owned());
+        let plot = Plot {
+            id: "health",
+            title: "Health of backends",
+            about,
+            height: row * u32::try_from(shown).unwrap_or(0),
+            ticks: Vec::new(),
+            legend: vec![
+                key("up", "up"),
+                key("down", "fault of the scenario"),
+                key("ejected", "ejected; the higher, the more isolates"),
+                key("trial", "trial"),
+            ],
+        };
+        let rows = || (0u32..).zip(names.iter().zip(&bands)).take(shown);
+        self.frame.draw(
+            page,
+            &plot,
+            |page| {
+                // The columns of bands are not those of slices.
+                let view = format!("0 0 {COLUMNS} {}", plot.height);
+                let attributes: [(&str, &dyn Display); 2] =
+                    [("viewBox", &view), ("preserveAspectRatio", &"none")];
+                page.element("svg", &attributes, |page| {
+                    for (index, (_, band)) in rows() {
+                        bar(page, band, index * row + NAME, observers);
+                    }
+                });
+            },
+            |page| {
+                for (index, (name, band)) in rows() {
+                    let y = index * row + NAME - 6;
+                    page.leaf("text", &[("class", &"backend"), ("y", &y)], name);
+                    let text: [(&str, &dyn Display); 3] =
+                        [("class", &"told"), ("x", &"100%"), ("y", &y)];
+                    page.leaf("text", &text, told(band, observers));
+                }
+            },
+        );
+        let series: Vec<_> = (rows())
+            .map(|(_, (name, band))| {
+                let values = band.ejected.iter().map(|it| float(*it as u64)).collect();
+                Series::new("ejected", name, values)
+            })
+            .collect();
+        self.note("health", &format!("of {observers}"), &series);
+    }
+
+    fn latency(&mut self, page: &mut Markup) {
+        let of = |index: usize| -> Vec<Option<u64>> {
+            let latencies = self.buckets.slices.iter();
+            latencies
+                .map(|it| it.latency.and_then(|it| it.get(index).copied()))
+                .collect()
+        };
+        let lines = [("p50", of(0)), ("p95", of(1)), ("p99", of(2))];
+        let seen = || lines.iter().flat_map(|(_, values)| values.iter().flatten());
+        let least = float(seen().min().copied().unwrap_or(1));
+        let greatest = float(seen().max().copied().unwrap_or(1));
+        let ticks = log_ticks(least, greatest);
+        let scale = Scale::Log(
+            ticks.first().copied().unwrap_or(1.0),
+            ticks.last().copied().unwrap_or(10.0),
+        );
+        let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| self.run.summary.percentile(share));
+        let told = |millis: f64| duration(super::axis::whole(millis));
+        let plot = Plot {
+            id: "latency",
+            title: "Latency",
+            about: format!(
+                "How long answers took to begin, on a logarithmic axis. Over the whole run p50 {}, p95 {}, p99 {}.",
+                told(p50),
+                told(p95),
+                told(p99)
+            ),
+            height: HEIGHT,
+            ticks: scale.labels(&ticks, told),
+            legend: lines
+                .iter()
+                .map(|(name, _)| (format!("{name} line"), (*name).to_owned()))
+                .collect(),
+        };
+        let centre = |index: usize| {
+            let (begin, end) = self.buckets.bounds(index);
+            x(begin + (end - begin) / 2, self.buckets.span)
+        };
+        let dash = x(self.buckets.width.min(self.buckets.span), self.buckets.span);
+        self.frame.draw(
+            page,
+            &plot,
+            |page| {
+                for (name, values) in lines.iter().rev() {
+                    let points: Vec<_> = (values.iter().enumerate())
+                        .map(|(index, value)| {
+                            let y = scale.y(float((*value)?), plot.height);
+                            Some((centre(index), y))
+                        })
+                        .collect();
+                    let class = format!("curve {name}");
+                    page.empty("path", &[("class", &class), ("d", &line(&points, dash))]);
+                }
+            },
+            |_| {},
+        );
+        let series =
+            lines.map(|(name, values)| json!({ "class": name, "name": name, "values": values }));
+        self.notes.insert(
+            "latency".to_owned(),
+            json!({ "step": self.buckets.width, "format": "time", "series": series }),
+        );
+    }
+
+    fn share(&mut self, page: &mut Markup) {
+        let buckets = self.buckets;
+        let name = |index: &usize| {
+            let names = &self.run.trace.names.backends;
+            names.get(*index).map_or("?", String::as_str)
+        };
+        let names = buckets.backends.iter().map(name);
+        let names = names.chain(buckets.others.then_some("others"));
+        let series: Vec<_> = names
+            .enumerate()
+            .map(|(index, name)| {
+                let share = |slice: &Slice| {
+                    let sum: usize = slice.answers.iter().sum();
+                    let of_it = slice.answers.get(index).copied().unwrap_or(0);
+                    float(of_it as u64) / float(sum.max(1) as u64)
+                };
+                let values = buckets.slices.iter().map(share).collect();
+                let class = match index == buckets.backends.len() {
+                    true => "others".to_owned(),
+                    false => format!("backend-{index}"),
+                };
+                Series::new(class, name, values)
+            })
+            .collect();
+        let answers: usize = self.run.summary.answers.iter().map(|(_, it)| it).sum();
+        let about = format!(
+            "Which backend answers came from; {} in all.",
+            count(answers)
+        );
+        self.stacked(page, "share", "Share of answers", about, &series, "share");
+    }
+
+    /// Areas on top of one another.
+    fn stacked(
+        &mut self,
+        page: &mut Markup,
+        id: &str,
+        title: &str,
+        about: String,
+        series: &[Series],
+        format: &str,
+    ) {
+        let (ticks, of_one) = match format {
+            "share" => (vec![0.0, 0.25, 0.5, 0.75, 1.0], true),
+            _ => (
+                linear_ticks(sums(series).into_iter().fold(0.0, f64::max)),
+                false,
+            ),
+        };
+        let scale = Scale::Linear(ticks.last().copied().unwrap_or(1.0));
+        let label = |it| if of_one { percent(it) } else { decimal(it, 3) };
+        let plot = Plot {
+            id,
+            title,
+            about,
+            height: HEIGHT,
+            ticks: scale.labels(&ticks, label),
+            legend: series
+                .iter()
+                .map(|it| (it.class.clone(), it.name.clone()))
+                .collect(),
+        };
+        let places = self.places();
+        self.frame.draw(
+            page,
+            &plot,
+            |page| {
+                stack(page, &places, series, &scale, plot.height);
+            },
+            |_| {},
+        );
+        self.note(id, format, series);
+    }
+
+    /// Notes what the script tells.
+    fn note(&mut self, id: &str, format: &str, series: &[Series]) {
+        let step = match id {
+            "health" => float(self.buckets.span) / float(COLUMNS as u64),
+            _ => float(self.buckets.width),
+        };
+        let rounded = |value: &f64| (value * 1000.0).round() / 1000.0;
+        let series: Vec<_> = series
+            .iter()
+            .map(|it| {
+                let values: Vec<_> = it.values.iter().map(|it| short(rounded(it))).collect();
+                json!({ "class": it.class, "name": it.name, "values": values })
+            })
+            .collect();
+        let note = json!({ "step": step, "format": format, "series": series });
+        self.notes.insert(id.to_owned(), note);
+    }
+
+    /// Where slices begin, and the last ends.
+    fn places(&self) -> Vec<f64> {
+        let span = self.buckets.span;
+        let begins = (0..self.buckets.slices.len()).map(|index| self.buckets.bounds(index).0);
+        begins.chain([span]).map(|at| x(at, span)).collect()
+    }
+
+    fn rates(&self, count: impl Fn(&Slice) -> usize) -> Vec<f64> {
+        (self.buckets.slices.iter().enumerate())
+            .map(|(index, slice)| self.buckets.rate(index, count(slice)))
+            .collect()
+    }
+
+    /// The greatest of the values, and when.
+    fn peak(&self, values: &[f64]) -> (f64, String) {
+        let mut peak = (0.0, 0);
+        for (index, value) in values.iter().enumerate() {
+            if *value > peak.0 {
+                peak = (*value, index);
+            }
+        }
+        (peak.0, duration(self.buckets.bounds(peak.1).0))
+    }
+}
+
+/// From values to heights.
+enum Scale {
+    /// Up to this.
+    Linear(f64),
+    /// From the first to the second.
+    Log(f64, f64),
+}
+
+impl Scale {
+    /// From 0 at the bottom to 1 at the top.
+    fn share(&self, value: f64) -> f64 {
+        let share = match *self {
+            Self::Linear(most) => value / most,
+            // Not std's: every machine is to draw the same.
+            Self::Log(least, most) => libm::log(value.max(least) / least) / libm::log(most / least),
+        };
+        share.clamp(0.0, 1.0)
+    }
+
+    /// Pixels from the top.
+    fn y(&self, value: f64, height: u32) -> f64 {
+        (1.0 - self.share(value)) * f64::from(height)
+    }
+
+    fn labels(&self, ticks: &[f64], label: impl Fn(f64) -> String) -> Vec<(f64, String)> {
+        let labels = ticks.iter().map(|tick| (self.share(*tick), label(*tick)));
+        labels.collect()
+    }
+}
+
+fn sums(series: &[Series]) -> Vec<f64> {
+    let slices = series.iter().map(|it| it.values.len()).max().unwrap_or(0);
+    let sum = |index: usize| series.iter().filter_map(|it| it.values.get(index)).sum();
+    (0..slices).map(sum).collect()
+}
+
+fn stack(page: &mut Markup, places: &[f64], series: &[Series], scale: &Scale, height: u32) {
+    let slices = places.len().saturating_sub(1);
+    let mut below = vec![0.0; slices];
+    for it in series {
+        let above: Vec<f64> = below.iter().zip(&it.values).map(|(a, b)| a + b).collect();
+        if it.values.iter().any(|value| *value > 0.0) {
+            let y = |values: &[f64]| -> Vec<f64> {
+                values.iter().map(|value| scale.y(*value, height)).collect()
+            };
+            let path = area(places, &y(&below), &y(&above));
+            let class = format!("area {}", it.class);
+            page.empty("path", &[("class", &class), ("d", &path)]);
+        }
+        below = above;
+    }
+}
+
+/// A line of steps.
+fn steps(places: &[f64], values: &[f64]) -> String {
+    let mut path = String::new();
+    let mut index = 0;
+    for run in values.chunk_by(|one, next| one == next) {
+        let command = if index == 0 {
+            format!("M{} ", decimal(0.0, 1))
+        } else {
+            "V".to_owned()
+        };
+        index += run.len();
+        let end = places.get(index).copied().unwrap_or_default();
+        let y = run.first().copied().unwrap_or_default();
+        path.push_str(&format!("{command}{}H{}", decimal(y, 1), decimal(end, 1)));
+    }
+    path
+}
+
+/// A backend's health.
+fn bar(page: &mut Markup, band: &Band, top: u32, observers: usize) {
+    let (y, high) = (f64::from(top), f64::from(BAR));
+    let up: [(&str, &dyn Display); 4] = [
+        ("class", &"up"),
+        ("y", &top),
+        ("width", &COLUMNS),
+        ("height", &BAR),
+    ];
+    page.empty("rect", &up);
+    let most = band
+        .ejected
+        .iter()
+        .copied()
+        .max()
+        .unwrap_or(0)
+        .max(observers);
+    let parts = [
+        ("down", columns(&band.faults, y, high, 1)),
+        ("ejected", columns(&band.ejected, y, high, most)),
+        ("trial", columns(&band.trials, y + high + 2.0, 5.0, 1)),
+    ];
+    for (class, path) in parts {
+        if !path.is_empty() {
+            page.empty("path", &[("class", &class), ("d", &path)]);
+        }
+    }
+}
+
+/// The same in words.
+fn told(band: &Band, observers: usize) -> String {
+    let columns = band.ejected.iter().filter(|it| **it > 0).count();
+    if columns == 0 {
+        return "never ejected".to_owned();
+    }
+    let most = band.ejected.iter().copied().max().unwrap_or(0);
+    let trials: usize = band.trials.iter().sum();
+    let part = percent(float(columns as u64) / float(COLUMNS as u64));
+    format!(
+        "ejected {part} of the time, by up to {most} of {observers}; {} trials",
+        count(trials)
+    )
+}
+
+/// Whole numbers without a point.
+fn short(value: f64) -> Value {
+    if value.fract() == 0.0 {
+        json!(super::axis::whole(value))
+    } else {
+        json!(value)
+    }
+}
