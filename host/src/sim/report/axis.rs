@@ -172,6 +172,20 @@ pub(super) fn count(number: usize) -> String {
     text
 }
 
+/// So many of them.
+pub(super) fn plural(number: usize, one: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {one}{s}", count(number))
+}
+
+/// The beginning of a text that may be longer than so many characters.
+pub(super) fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// A share of the whole. What is not all is not called 100 %, and what is not
 /// nothing not 0 %.
 pub(super) fn percent(share: f64) -> String {

@@ -110,7 +110,7 @@ impl Buckets {
         for (slice, latencies) in slices.iter_mut().zip(&mut latencies) {
             slice.latency = percentiles(latencies);
         }
-        let other_failures = other_failures.then(|| "other".to_owned());
+        let other_failures = other_failures.then(|| "other failures".to_owned());
         Self {
             span,
             width,
@@ -178,7 +178,9 @@ fn failure(exchange: &Exchange) -> Option<Failure> {
 }
 
 fn told(failure: Failure) -> String {
-    failure.map_or("broken off".to_owned(), |status| status.to_string())
+    failure.map_or("broken off".to_owned(), |status| {
+        format!("answered {status}")
+    })
 }
 
 /// Whether a backend failed.
@@ -297,7 +299,15 @@ pub(super) mod tests {
         let buckets = buckets(exchanges, 1000);
         assert_eq!(buckets.backends, [19, 18, 17, 16, 15, 14, 13]);
         assert!(buckets.others);
-        assert_eq!(buckets.failures, ["501", "500", "505", "other"]);
+        assert_eq!(
+            buckets.failures,
+            [
+                "answered 501",
+                "answered 500",
+                "answered 505",
+                "other failures"
+            ]
+        );
         let slice = buckets.slices.first().cloned().unwrap_or_default();
         assert_eq!(slice.answers.iter().sum::<usize>(), 210);
         assert_eq!(slice.failures.iter().sum::<usize>(), slice.failed);

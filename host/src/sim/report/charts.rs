@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use serde_json::{Value, json};
 
-use super::axis::{count, decimal, duration, float, linear_ticks, log_ticks, percent};
+use super::axis::{count, cut, decimal, duration, float, linear_ticks, log_ticks, percent, plural};
 use super::buckets::{Buckets, Slice};
 use super::health::{Band, COLUMNS, bands, isolates};
 use super::markup::Markup;
@@ -13,6 +13,8 @@ use crate::sim::{Run, Scenario};
 
 /// How high most plots are.
 const HEIGHT: u32 = 150;
+/// How much of a name.
+const NAMES: usize = 32;
 /// How many backends have a band.
 const BANDS: usize = 12;
 /// How high the part of a band is that a backend's name is in, its bar, and
@@ -88,55 +90,47 @@ impl Charts<'_> {
     }
 
     fn errors(&mut self, page: &mut Markup) {
-        let attempts = self.rates(|it| it.attempts);
+        let attempts = Series::new("attempts", "failed attempts", self.rates(|it| it.attempts));
         let mut series: Vec<_> = (self.buckets.failures.iter().enumerate())
             .map(|(index, name)| {
                 let values = self.rates(|it| it.failures.get(index).copied().unwrap_or(0));
                 Series::new(format!("failure-{index}"), name, values)
             })
             .collect();
-        let requests = self.run.summary.failures;
-        let tried: usize = self.buckets.slices.iter().map(|it| it.attempts).sum();
+        let tried = self.buckets.slices.iter().map(|it| it.attempts).sum();
         let about = format!(
-            "Per second: failed answers that clients got, {} in all; and failed attempts at backends, {} in all, of which retries spare clients most.",
-            count(requests),
-            count(tried)
+            "Per second: {} that clients got, and {} at backends.",
+            plural(self.run.summary.failures, "failed answer"),
+            plural(tried, "failed attempt"),
         );
-        let top = sums(&series).into_iter().chain(attempts.iter().copied());
+        let sums = sums(&series);
+        let top = sums.iter().chain(&attempts.values).copied();
         let ticks = linear_ticks(top.fold(0.0, f64::max));
         let scale = Scale::Linear(ticks.last().copied().unwrap_or(1.0));
-        let mut legend: Vec<_> = (series.iter())
-            .map(|it| {
-                (
-                    it.class.clone(),
-                    format!("answered {}", it.name)
-                        .replace("answered broken", "broken")
-                        .replace("answered other", "other"),
-                )
-            })
-            .collect();
-        legend.push(("attempts line".to_owned(), "failed attempts".to_owned()));
+        let all = || series.iter().chain([&attempts]);
         let plot = Plot {
             id: "errors",
             title: "Errors",
             about,
             height: HEIGHT * 2 / 3,
             ticks: scale.labels(&ticks, |it| decimal(it, 3)),
-            legend,
+            legend: all()
+                .map(|it| (it.class.clone(), it.name.clone()))
+                .collect(),
         };
         let places = self.places();
-        self.frame.draw(
-            page,
-            &plot,
-            |page| {
-                stack(page, &places, &series, &scale, plot.height);
-                let y = |value: &f64| scale.y(*value, plot.height);
-                let path = steps(&places, &attempts.iter().map(y).collect::<Vec<_>>());
-                page.empty("path", &[("class", &"curve attempts"), ("d", &path)]);
-            },
-            |_| {},
-        );
-        series.push(Series::new("attempts", "failed attempts", attempts));
+        let shapes = |page: &mut Markup| {
+            stack(
+                page,
+                &places,
+                std::slice::from_ref(&attempts),
+                &scale,
+                plot.height,
+            );
+            stack(page, &places, &series, &scale, plot.height);
+        };
+        self.frame.draw(page, &plot, shapes, |_| {});
+        series.push(attempts);
         self.note("errors", "rate", &series);
     }
 
@@ -148,8 +142,8 @@ impl Charts<'_> {
         let row = NAME + BAR + GAP;
         let ejections: usize = bands.iter().map(|it| it.ejections).sum();
         let mut about = format!(
-            "What the scenario did to each backend, and by how many of {observers} isolates it was ejected; {} ejections in all.",
-            count(ejections)
+            "What the scenario did to each backend, and by how many of {observers} isolates it was ejected; {} in all.",
+            plural(ejections, "ejection")
         );
         if shown < bands.len() {
             about.push_str(&format!(" The first {shown} of {} backends.", bands.len()));
@@ -165,6 +159,7 @@ impl Charts<'_> {
                 key("up", "up"),
                 key("down", "fault of the scenario"),
                 key("ejected", "ejected; the higher, the more isolates"),
+                key("waiting", "due for a trial"),
                 key("trial", "trial"),
             ],
         };
@@ -186,10 +181,14 @@ impl Charts<'_> {
             |page| {
                 for (index, (name, band)) in rows() {
                     let y = index * row + NAME - 6;
-                    page.leaf("text", &[("class", &"backend"), ("y", &y)], name);
+                    page.leaf(
+                        "text",
+                        &[("class", &"backend"), ("y", &y)],
+                        cut(name, NAMES),
+                    );
                     let text: [(&str, &dyn Display); 3] =
                         [("class", &"told"), ("x", &"100%"), ("y", &y)];
-                    page.leaf("text", &text, told(band, observers));
+                    page.element("text", &text, |page| told(page, band, observers));
                 }
             },
         );
@@ -436,24 +435,6 @@ fn stack(page: &mut Markup, places: &[f64], series: &[Series], scale: &Scale, he
     }
 }
 
-/// A line of steps.
-fn steps(places: &[f64], values: &[f64]) -> String {
-    let mut path = String::new();
-    let mut index = 0;
-    for run in values.chunk_by(|one, next| one == next) {
-        let command = if index == 0 {
-            format!("M{} ", decimal(0.0, 1))
-        } else {
-            "V".to_owned()
-        };
-        index += run.len();
-        let end = places.get(index).copied().unwrap_or_default();
-        let y = run.first().copied().unwrap_or_default();
-        path.push_str(&format!("{command}{}H{}", decimal(y, 1), decimal(end, 1)));
-    }
-    path
-}
-
 /// A backend's health.
 fn bar(page: &mut Markup, band: &Band, top: u32, observers: usize) {
     let (y, high) = (f64::from(top), f64::from(BAR));
@@ -465,7 +446,7 @@ fn bar(page: &mut Markup, band: &Band, top: u32, observers: usize) {
     ];
     page.empty("rect", &up);
     let most = band
-        .ejected
+        .passed_over
         .iter()
         .copied()
         .max()
@@ -473,6 +454,7 @@ fn bar(page: &mut Markup, band: &Band, top: u32, observers: usize) {
         .max(observers);
     let parts = [
         ("down", columns(&band.faults, y, high, 1)),
+        ("waiting", columns(&band.passed_over, y, high, most)),
         ("ejected", columns(&band.ejected, y, high, most)),
         ("trial", columns(&band.trials, y + high + 2.0, 5.0, 1)),
     ];
@@ -483,19 +465,19 @@ fn bar(page: &mut Markup, band: &Band, top: u32, observers: usize) {
     }
 }
 
-/// The same in words.
-fn told(band: &Band, observers: usize) -> String {
+/// The same in words: all of it, and the less where there is no room.
+fn told(page: &mut Markup, band: &Band, observers: usize) {
     let columns = band.ejected.iter().filter(|it| **it > 0).count();
     if columns == 0 {
-        return "never ejected".to_owned();
+        return page.text("never ejected");
     }
     let most = band.ejected.iter().copied().max().unwrap_or(0);
-    let trials: usize = band.trials.iter().sum();
     let part = percent(float(columns as u64) / float(COLUMNS as u64));
-    format!(
-        "ejected {part} of the time, by up to {most} of {observers}; {} trials",
-        count(trials)
-    )
+    page.text(format_args!("ejected {part} of the time"));
+    page.element("tspan", &[("class", &"wide")], |page| {
+        let trials = plural(band.trials.iter().sum(), "trial");
+        page.text(format_args!(", by up to {most} of {observers}; {trials}"));
+    });
 }
 
 /// Whole numbers without a point.

@@ -16,8 +16,10 @@ pub(super) const COLUMNS: usize = 480;
 pub(super) struct Band {
     /// How many faults of its own it has.
     pub(super) faults: Vec<usize>,
-    /// By how many isolates it is ejected.
+    /// By how many isolates it is ejected, and the time for it has not run out.
     pub(super) ejected: Vec<usize>,
+    /// The same, and those where it has, but no trial has succeeded yet.
+    pub(super) passed_over: Vec<usize>,
     /// How many trials are made.
     pub(super) trials: Vec<usize>,
     /// How many times it was ejected.
@@ -32,6 +34,34 @@ enum View {
     Location(usize),
 }
 
+/// When a backend is ejected in one view.
+#[derive(Default)]
+struct Ejections {
+    /// From each ejection until its time runs out, or the backend recovers.
+    timed: Vec<(u64, u64)>,
+    /// From the first of ejections until the backend recovers.
+    whole: Vec<(u64, u64)>,
+    /// Since when it is, if it is.
+    since: Option<u64>,
+}
+
+impl Ejections {
+    /// A failed trial prolongs it.
+    fn begin(&mut self, at: u64, until: u64) {
+        self.since.get_or_insert(at);
+        self.timed.push((at, until));
+    }
+
+    fn end(&mut self, at: u64) {
+        if let Some(since) = self.since.take() {
+            self.whole.push((since, at));
+            if let Some((_, until)) = self.timed.last_mut() {
+                *until = at.min(*until);
+            }
+        }
+    }
+}
+
 /// The bands of all backends.
 pub(super) fn bands(trace: &Trace, scenario: &Scenario, span: u64) -> Vec<Band> {
     let mut bands: Vec<_> = (trace.names.backends.iter())
@@ -43,23 +73,23 @@ pub(super) fn bands(trace: &Trace, scenario: &Scenario, span: u64) -> Vec<Band> 
                 span,
             ),
             ejected: vec![0; COLUMNS],
+            passed_over: vec![0; COLUMNS],
             trials: vec![0; COLUMNS],
             ejections: 0,
         })
         .collect();
-    let mut ejected = BTreeMap::<(usize, View), Vec<(u64, u64)>>::new();
-    let mut open = BTreeMap::<(usize, View), u64>::new();
+    let mut ejections = BTreeMap::<(usize, View), Ejections>::new();
     for entry in &trace.entries {
         match entry {
             Entry::Ejected {
                 at,
                 isolate,
                 backend,
+                until,
                 ..
             } => {
-                // A failed trial prolongs it.
-                open.entry((*backend, view(scenario, *isolate)))
-                    .or_insert(*at);
+                let key = (*backend, view(scenario, *isolate));
+                ejections.entry(key).or_default().begin(*at, *until);
                 if let Some(band) = bands.get_mut(*backend) {
                     band.ejections += 1;
                 }
@@ -70,25 +100,20 @@ pub(super) fn bands(trace: &Trace, scenario: &Scenario, span: u64) -> Vec<Band> 
                 backend,
             } => {
                 let key = (*backend, view(scenario, *isolate));
-                if let Some(since) = open.remove(&key) {
-                    ejected.entry(key).or_default().push((since, *at));
-                }
+                ejections.entry(key).or_default().end(*at);
             }
             Entry::Evicted { at, isolate } => {
                 // What it knew goes with it.
-                let view = view(scenario, *isolate);
-                if view == View::Isolate(*isolate) {
-                    let of_it = open.extract_if(.., |(_, whose), _| *whose == view);
-                    for (key, since) in of_it {
-                        ejected.entry(key).or_default().push((since, *at));
+                for backend in 0..bands.len() {
+                    let key = (backend, View::Isolate(*isolate));
+                    if let Some(ejections) = ejections.get_mut(&key) {
+                        ejections.end(*at);
                     }
                 }
             }
             Entry::Trial { at, backend, .. } => {
-                let column = bands
-                    .get_mut(*backend)
-                    .and_then(|band| band.trials.get_mut(column(*at, span)));
-                if let Some(trials) = column {
+                let trials = bands.get_mut(*backend).map(|band| &mut band.trials);
+                if let Some(trials) = trials.and_then(|it| it.get_mut(column(*at, span))) {
                     *trials += 1;
                 }
             }
@@ -98,17 +123,20 @@ pub(super) fn bands(trace: &Trace, scenario: &Scenario, span: u64) -> Vec<Band> 
             | Entry::Exceeded { .. } => {}
         }
     }
-    for (key, since) in open {
-        ejected.entry(key).or_default().push((since, span));
-    }
-    for ((backend, view), windows) in ejected {
+    for ((backend, view), mut ejections) in ejections {
+        ejections.end(span);
         let Some(band) = bands.get_mut(backend) else {
             continue;
         };
         let weight = weight(scenario, view);
-        for (sum, of_it) in band.ejected.iter_mut().zip(profile(&windows, span)) {
-            // Twice within a column is still one isolate.
-            *sum += weight * of_it.min(1);
+        for (sums, windows) in [
+            (&mut band.ejected, &ejections.timed),
+            (&mut band.passed_over, &ejections.whole),
+        ] {
+            for (sum, of_it) in sums.iter_mut().zip(profile(windows, span)) {
+                // Twice within a column is still one isolate.
+                *sum += weight * of_it.min(1);
+            }
         }
     }
     bands
@@ -242,8 +270,11 @@ mod tests {
         ];
         let band = band(entries, &Scenario::new(""));
         let expected = [(0, 100), (1, 10), (2, 90), (1, 50), (0, 230)];
-        assert_eq!(runs(&band.ejected), expected);
+        assert_eq!(runs(&band.passed_over), expected);
         assert_eq!(band.ejections, 3);
+        // Each for 10 ms.
+        let expected = [(0, 100), (1, 20), (0, 30), (1, 10), (0, 320)];
+        assert_eq!(runs(&band.ejected), expected);
     }
 
     #[test]

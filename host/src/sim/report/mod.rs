@@ -19,7 +19,7 @@ use serde_json::json;
 use super::run::Run;
 use super::scenario::Scenario;
 use super::world::millis;
-use axis::duration;
+use axis::{duration, plural};
 use buckets::Buckets;
 use charts::Charts;
 use markup::Markup;
@@ -57,8 +57,8 @@ impl Run {
                     self.header(page, scenario, violations);
                     tables::violations(page, violations);
                     tables::figures(page, &self.summary);
-                    page.element("div", &[("class", &"plots")], |page| charts.draw(page));
                     tables::expectations(page, &self.summary, scenario);
+                    page.element("div", &[("class", &"plots")], |page| charts.draw(page));
                     tables::backends(page, &self.trace);
                     tables::faults(page, scenario);
                     tables::events(page, &self.trace);
@@ -94,10 +94,10 @@ impl Run {
                 "unmet",
                 format!("{unmet} of {expected} expectations not met"),
             ),
-            (0, broken) => ("unmet", format!("{broken} laws violated")),
+            (0, broken) => ("unmet", format!("{} violated", plural(broken, "law"))),
             (unmet, broken) => {
-                let text =
-                    format!("{unmet} of {expected} expectations not met, {broken} laws violated");
+                let laws = plural(broken, "law");
+                let text = format!("{unmet} of {expected} expectations not met, {laws} violated");
                 ("unmet", text)
             }
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::axis::{count, duration, float, measured, percent};
+use super::axis::{count, cut, duration, float, measured, percent, plural};
 use super::buckets::is_failure;
 use super::markup::Markup;
 use super::plot;
@@ -26,7 +26,7 @@ pub(super) fn violations(page: &mut Markup, violations: &[String]) {
         page.leaf("h2", &[], "Laws violated");
         page.element("ol", &[], |page| {
             for violation in violations.iter().take(VIOLATIONS) {
-                page.leaf("li", &[], cut(violation));
+                page.leaf("li", &[], cut(violation, CHARACTERS));
             }
         });
         rest(page, violations.len(), VIOLATIONS);
@@ -74,7 +74,7 @@ pub(super) fn figures(page: &mut Markup, summary: &Summary) {
         (
             "requests",
             count(summary.requests),
-            format!("{} clients left", count(summary.left)),
+            format!("{} left", plural(summary.left, "client")),
         ),
         (
             "retries",
@@ -89,7 +89,7 @@ pub(super) fn figures(page: &mut Markup, summary: &Summary) {
         (
             "keys moved",
             some(summary.clients > 0, Measure::Moved),
-            format!("of {} clients", count(summary.clients)),
+            format!("of {}", plural(summary.clients, "client")),
         ),
         (
             "ejections",
@@ -109,7 +109,7 @@ pub(super) fn figures(page: &mut Markup, summary: &Summary) {
         (
             "limits exceeded",
             count(summary.exceeded),
-            format!("{} instances lost", count(summary.lost)),
+            format!("{} lost", plural(summary.lost, "instance")),
         ),
     ];
     page.element("dl", &[("class", &"figures")], |page| {
@@ -130,7 +130,7 @@ pub(super) fn expectations(page: &mut Markup, summary: &Summary, scenario: &Scen
         return;
     }
     let heads = ["measure", "expected", "came to", "verdict"];
-    table(page, "Expectations", &heads, |page| {
+    table(page, "Expectations", Cells::Text, &heads, |page| {
         for (measure, bound) in bounds {
             let value = summary.measure(&measure);
             let (class, verdict) = match bound.holds(value) {
@@ -201,7 +201,7 @@ pub(super) fn backends(page: &mut Markup, trace: &Trace) {
         "ejections",
         "trials",
     ];
-    table(page, "Backends", &heads, |page| {
+    table(page, "Backends", Cells::Numbers, &heads, |page| {
         for (name, tally) in trace.names.backends.iter().zip(&tallies) {
             let share = float(tally.answers as u64) / float(answers.max(1) as u64);
             page.element("tr", &[], |page| {
@@ -227,20 +227,27 @@ pub(super) fn faults(page: &mut Markup, scenario: &Scenario) {
         return;
     }
     let heads = ["fault", "what", "begins", "lasts", "again every", "meets"];
-    table(page, "Faults of the scenario", &heads, |page| {
-        for (index, fault) in scenario.faults.iter().take(FAULTS).enumerate() {
-            let time =
-                |it: Option<_>, none: &str| it.map_or(none.to_owned(), |it| duration(millis(it)));
-            page.element("tr", &[], |page| {
-                page.leaf("th", &[("scope", &"row")], index + 1);
-                page.leaf("td", &[], plot::name(fault));
-                page.leaf("td", &[], duration(millis(fault.at)));
-                page.leaf("td", &[], time(fault.lasting, "to the end"));
-                page.leaf("td", &[], time(fault.every, "–"));
-                page.leaf("td", &[], percent(fault.share.value()));
-            });
-        }
-    });
+    table(
+        page,
+        "Faults of the scenario",
+        Cells::Text,
+        &heads,
+        |page| {
+            for (index, fault) in scenario.faults.iter().take(FAULTS).enumerate() {
+                let time = |it: Option<_>, none: &str| {
+                    it.map_or(none.to_owned(), |it| duration(millis(it)))
+                };
+                page.element("tr", &[], |page| {
+                    page.leaf("th", &[("scope", &"row")], index + 1);
+                    page.leaf("td", &[], plot::name(fault));
+                    page.leaf("td", &[], duration(millis(fault.at)));
+                    page.leaf("td", &[], time(fault.lasting, "to the end"));
+                    page.leaf("td", &[], time(fault.every, "–"));
+                    page.leaf("td", &[], percent(fault.share.value()));
+                });
+            }
+        },
+    );
     rest(page, scenario.faults.len(), FAULTS);
 }
 
@@ -254,7 +261,7 @@ pub(super) fn events(page: &mut Markup, trace: &Trace) {
         return;
     }
     let heads = ["time", "event", "backend", "where", "why"];
-    table(page, "Events", &heads, |page| {
+    table(page, "Events", Cells::Text, &heads, |page| {
         for (at, [class, what, backend, place, why]) in events {
             page.element("tr", &[], |page| {
                 page.leaf("th", &[("scope", &"row")], duration(at));
@@ -294,7 +301,7 @@ fn event(entry: &Entry, names: &Names) -> Option<(u64, [String; 5])> {
             reason,
         } => {
             let length = duration(until.saturating_sub(*at));
-            let why = format!("{}, for {length}", cut(reason));
+            let why = format!("{}, for {length}", cut(reason, CHARACTERS));
             Some((
                 *at,
                 row("ejected", "ejected", backend(index), place(isolate), why),
@@ -324,7 +331,7 @@ fn event(entry: &Entry, names: &Names) -> Option<(u64, [String; 5])> {
                 "instance lost",
                 String::new(),
                 place(isolate),
-                cut(reason),
+                cut(reason, CHARACTERS),
             );
             Some((*at, row))
         }
@@ -361,7 +368,20 @@ fn bounded(measure: &Measure, bound: Bound) -> String {
     }
 }
 
-fn table(page: &mut Markup, title: &str, heads: &[&str], rows: impl FnOnce(&mut Markup)) {
+/// What is in most columns of a table.
+#[derive(Clone, Copy)]
+enum Cells {
+    Text,
+    Numbers,
+}
+
+fn table(
+    page: &mut Markup,
+    title: &str,
+    cells: Cells,
+    heads: &[&str],
+    rows: impl FnOnce(&mut Markup),
+) {
     let region: [(&str, &dyn Display); 4] = [
         ("class", &"table"),
         ("role", &"region"),
@@ -371,7 +391,11 @@ fn table(page: &mut Markup, title: &str, heads: &[&str], rows: impl FnOnce(&mut 
     ];
     page.leaf("h2", &[], title);
     page.element("div", &region, |page| {
-        page.element("table", &[], |page| {
+        let class = match cells {
+            Cells::Text => "text",
+            Cells::Numbers => "numbers",
+        };
+        page.element("table", &[("class", &class)], |page| {
             page.element("thead", &[], |page| {
                 page.element("tr", &[], |page| {
                     for head in heads {
@@ -388,12 +412,5 @@ fn rest(page: &mut Markup, number: usize, shown: usize) {
     if number > shown {
         let text = format!("and {} more; the trace has them all", count(number - shown));
         page.leaf("p", &[("class", &"rest")], text);
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(CHARACTERS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
     }
 }
