@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use http::StatusCode;
 use tokio::sync::Notify;
 
+use crate::exchange::InterimSink;
 use crate::progress::Progress;
 use crate::tunnel::Tunnel;
 
@@ -19,12 +20,14 @@ pub(super) struct Ticket {
     awaits_client: AtomicBool,
     client_failure: OnceLock<StatusCode>,
     tunnel: Mutex<Option<Tunnel>>,
+    /// Takes interim responses, if the client can.
+    pub(super) interim: Option<InterimSink>,
 }
 
 impl Ticket {
     /// `told_no_body` is whether the guest was shown a `content-length` of 0
     /// that the client did not send.
-    pub(super) fn new(told_no_body: bool) -> Self {
+    pub(super) fn new(told_no_body: bool, interim: Option<InterimSink>) -> Self {
         Self {
             told_no_body,
             progress: Progress::default(),
@@ -33,6 +36,7 @@ impl Ticket {
             awaits_client: AtomicBool::default(),
             client_failure: OnceLock::default(),
             tunnel: Mutex::default(),
+            interim,
         }
     }
 

@@ -90,6 +90,7 @@ fn made_up(entries: Vec<Entry>, scenario: &Scenario) -> Run {
         seed: 1,
         summary: Summary::of(&trace, scenario),
         trace,
+        violations: Vec::new(),
         received: Vec::new(),
     }
 }

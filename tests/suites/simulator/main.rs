@@ -1,0 +1,8 @@
+//! The simulator: what it says of the component, and what it finds.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod laws;
+mod native;
+mod runs;
+mod shipped;
