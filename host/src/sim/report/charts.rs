@@ -8,7 +8,8 @@ use super::axis::{count, cut, decimal, duration, float, linear_ticks, log_ticks,
 use super::buckets::{Buckets, Slice};
 use super::health::{Band, COLUMNS, bands, isolates};
 use super::markup::Markup;
-use super::plot::{Frame, Plot, area, columns, line, x};
+use super::plot::{Frame, Plot, x};
+use super::shapes::{Scale, Series, columns, line, stack, sums};
 use crate::sim::{Run, Scenario};
 
 /// How high most plots are.
@@ -31,23 +32,6 @@ pub(super) struct Charts<'a> {
     pub(super) frame: &'a Frame,
     /// What is told of a time that is pointed at, by plot.
     pub(super) notes: serde_json::Map<String, Value>,
-}
-
-/// A line or an area: its class, its name and its value in each slice.
-struct Series {
-    class: String,
-    name: String,
-    values: Vec<f64>,
-}
-
-impl Series {
-    fn new(class: impl Into<String>, name: impl Into<String>, values: Vec<f64>) -> Self {
-        Self {
-            class: class.into(),
-            name: name.into(),
-            values,
-        }
-    }
 }
 
 impl Charts<'_> {
@@ -379,59 +363,6 @@ impl Charts<'_> {
             }
         }
         (peak.0, duration(self.buckets.bounds(peak.1).0))
-    }
-}
-
-/// From values to heights.
-enum Scale {
-    /// Up to this.
-    Linear(f64),
-    /// From the first to the second.
-    Log(f64, f64),
-}
-
-impl Scale {
-    /// From 0 at the bottom to 1 at the top.
-    fn share(&self, value: f64) -> f64 {
-        let share = match *self {
-            Self::Linear(most) => value / most,
-            // Not std's: every machine is to draw the same.
-            Self::Log(least, most) => libm::log(value.max(least) / least) / libm::log(most / least),
-        };
-        share.clamp(0.0, 1.0)
-    }
-
-    /// Pixels from the top.
-    fn y(&self, value: f64, height: u32) -> f64 {
-        (1.0 - self.share(value)) * f64::from(height)
-    }
-
-    fn labels(&self, ticks: &[f64], label: impl Fn(f64) -> String) -> Vec<(f64, String)> {
-        let labels = ticks.iter().map(|tick| (self.share(*tick), label(*tick)));
-        labels.collect()
-    }
-}
-
-fn sums(series: &[Series]) -> Vec<f64> {
-    let slices = series.iter().map(|it| it.values.len()).max().unwrap_or(0);
-    let sum = |index: usize| series.iter().filter_map(|it| it.values.get(index)).sum();
-    (0..slices).map(sum).collect()
-}
-
-fn stack(page: &mut Markup, places: &[f64], series: &[Series], scale: &Scale, height: u32) {
-    let slices = places.len().saturating_sub(1);
-    let mut below = vec![0.0; slices];
-    for it in series {
-        let above: Vec<f64> = below.iter().zip(&it.values).map(|(a, b)| a + b).collect();
-        if it.values.iter().any(|value| *value > 0.0) {
-            let y = |values: &[f64]| -> Vec<f64> {
-                values.iter().map(|value| scale.y(*value, height)).collect()
-            };
-            let path = area(places, &y(&below), &y(&above));
-            let class = format!("area {}", it.class);
-            page.empty("path", &[("class", &class), ("d", &path)]);
-        }
-        below = above;
     }
 }
 

@@ -10,6 +10,7 @@ mod charts;
 mod health;
 mod markup;
 mod plot;
+mod shapes;
 mod tables;
 
 use std::fmt::Display;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::axis::{decimal, float, time_ticks};
 use super::health::{COLUMNS, profile, windows};
 use super::markup::Markup;
+use super::shapes::{at_least, columns, edges};
 use crate::sim::{Fault, Scenario};
 
 /// How wide the inner picture is.
@@ -312,121 +313,4 @@ pub(super) fn x(at: u64, span: u64) -> f64 {
 
 fn percent(at: u64, span: u64) -> String {
     format!("{}%", decimal(x(at, span) / 10.0, 2))
-}
-
-/// A path that fills the columns that have any, from this line up: `most` of
-/// them as high as can be.
-pub(super) fn columns(counts: &[usize], top: f64, height: f64, most: usize) -> String {
-    let mut path = String::new();
-    let mut begin = 0;
-    for run in counts.chunk_by(|one, next| one == next) {
-        let count = run.first().copied().unwrap_or(0).min(most);
-        if count > 0 {
-            let high = height * float(count as u64) / float(most.max(1) as u64);
-            let (high, y) = (decimal(high, 2), decimal(top + height - high, 2));
-            let wide = run.len();
-            let _ = write!(path, "M{begin} {y}h{wide}v{high}h-{wide}z");
-        }
-        begin += run.len();
-    }
-    path
-}
-
-/// Each count less the ones before this.
-fn at_least(counts: &[usize], least: usize) -> Vec<usize> {
-    let reached = |count: &usize| usize::from(*count >= least);
-    counts.iter().map(reached).collect()
-}
-
-/// A path down wherever a run of columns that have any begins or ends.
-fn edges(counts: &[usize]) -> String {
-    let mut path = String::new();
-    let mut before = false;
-    for (index, count) in counts.iter().enumerate() {
-        if (*count > 0) != before {
-            before = !before;
-            let _ = write!(path, "M{index} 0v1");
-        }
-    }
-    path
-}
-
-/// A path around what lies between two lines of steps. Both have a value, in
-/// pixels from the top, for each of the slices between these places.
-pub(super) fn area(places: &[f64], lower: &[f64], upper: &[f64]) -> String {
-    let mut path = String::new();
-    let (Some(first), Some(last)) = (places.first(), places.last()) else {
-        return path;
-    };
-    let _ = write!(path, "M{}", decimal(*first, 1));
-    let mut y = None;
-    let mut go = |x: f64, next: &f64| {
-        if y != Some(*next) {
-            match y {
-                None => {
-                    let _ = write!(path, " {}", decimal(*next, 1));
-                }
-                Some(_) => {
-                    let _ = write!(path, "H{}V{}", decimal(x, 1), decimal(*next, 1));
-                }
-            }
-            y = Some(*next);
-        }
-    };
-    for (x, next) in places.iter().zip(upper) {
-        go(*x, next);
-    }
-    let mut end = *last;
-    for (index, next) in lower.iter().enumerate().rev() {
-        go(end, next);
-        end = places.get(index).copied().unwrap_or(0.0);
-    }
-    let _ = write!(path, "H{}z", decimal(*first, 1));
-    path
-}
-
-/// A path through points; where there is none it breaks off. A point alone is
-/// a dash as long as this.
-pub(super) fn line(points: &[Option<(f64, f64)>], dash: f64) -> String {
-    let mut path = String::new();
-    for run in points.chunk_by(|one, next| one.is_some() == next.is_some()) {
-        let mut command = 'M';
-        for (x, y) in run.iter().flatten() {
-            let (alone, y) = (run.len() == 1, decimal(*y, 1));
-            let x = if alone { x - dash / 2.0 } else { *x };
-            let _ = write!(path, "{command}{} {y}", decimal(x, 1));
-            if alone {
-                let _ = write!(path, "h{}", decimal(dash, 1));
-            }
-            command = 'L';
-        }
-    }
-    path
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn areas_go_along_both_lines_and_skip_what_does_not_change() {
-        let places = [0.0, 10.0, 20.0, 30.0];
-        let path = area(&places, &[9.0, 9.0, 9.0], &[5.0, 5.0, 2.5]);
-        assert_eq!(path, "M0 5H20V2.5H30V9H0z");
-    }
-
-    #[test]
-    fn lines_break_off_where_there_is_nothing() {
-        let points = [Some((0.0, 1.0)), Some((1.0, 2.0)), None, Some((3.0, 4.0))];
-        assert_eq!(line(&points, 1.0), "M0 1L1 2M2.5 4h1");
-    }
-
-    #[test]
-    fn columns_are_as_high_as_their_share() {
-        assert_eq!(
-            columns(&[0, 2, 2, 1], 10.0, 20.0, 2),
-            "M1 10h2v20h-2zM3 20h1v10h-1z"
-        );
-        assert_eq!(edges(&[0, 1, 2, 0]), "M1 0v1M3 0v1");
-    }
 }

@@ -259,5 +259,5 @@ fn a_long_run_has_a_small_page() {
     run.trace.entries = entries;
     let page = run.report(&scenario, &[]);
     check(&page);
-    assert!(page.len() < 600_000, "{}", page.len());
+    assert!(page.len() < 300_000, "{}", page.len());
 }
