@@ -5,8 +5,10 @@
 //! is, its page stays small: time is cut into at most 240 slices.
 
 mod axis;
+mod bands;
 mod buckets;
 mod charts;
+mod events;
 mod health;
 mod markup;
 mod plot;
@@ -62,7 +64,7 @@ impl Run {
                     page.element("div", &[("class", &"plots")], |page| charts.draw(page));
                     tables::backends(page, &self.trace);
                     tables::faults(page, scenario);
-                    tables::events(page, &self.trace);
+                    events::events(page, &self.trace);
                 });
                 let data = json!({
                     "span": buckets.span,

@@ -6,16 +6,15 @@ use super::axis::{count, cut, duration, float, measured, percent, plural};
 use super::buckets::is_failure;
 use super::markup::Markup;
 use super::plot;
-use crate::sim::trace::{Entry, Isolate, Names, Trace};
+use crate::sim::trace::{Entry, Trace};
 use crate::sim::world::millis;
 use crate::sim::{Bound, Measure, Scenario, Summary};
 
-/// How many violations, faults and events are told one by one.
+/// How many violations and faults are told one by one.
 const VIOLATIONS: usize = 50;
 const FAULTS: usize = 50;
-const EVENTS: usize = 100;
 /// How much of a text that comes from elsewhere.
-const CHARACTERS: usize = 300;
+pub(super) const CHARACTERS: usize = 300;
 
 /// The laws that were broken.
 pub(super) fn violations(page: &mut Markup, violations: &[String]) {
@@ -251,111 +250,6 @@ pub(super) fn faults(page: &mut Markup, scenario: &Scenario) {
     rest(page, scenario.faults.len(), FAULTS);
 }
 
-/// What is worth a line, as it happened.
-pub(super) fn events(page: &mut Markup, trace: &Trace) {
-    let names = &trace.names;
-    let mut told = trace.entries.iter().filter_map(|it| event(it, names));
-    let events: Vec<_> = told.by_ref().take(EVENTS).collect();
-    let number = events.len() + told.count();
-    if events.is_empty() {
-        return;
-    }
-    let heads = ["time", "event", "backend", "where", "why"];
-    table(page, "Events", Cells::Text, &heads, |page| {
-        for (at, [class, what, backend, place, why]) in events {
-            page.element("tr", &[], |page| {
-                page.leaf("th", &[("scope", &"row")], duration(at));
-                page.element("td", &[], |page| {
-                    page.leaf("i", &[("class", &format_args!("dot {class}"))], "");
-                    page.text(what);
-                });
-                for cell in [backend, place, why] {
-                    page.leaf("td", &[], cell);
-                }
-            });
-        }
-    });
-    rest(page, number, EVENTS);
-}
-
-/// When, and the cells of its row: class, what, backend, where, why.
-fn event(entry: &Entry, names: &Names) -> Option<(u64, [String; 5])> {
-    let backend = |index: &usize| {
-        let name = names.backends.get(*index);
-        name.cloned().unwrap_or_default()
-    };
-    let place = |isolate: &Isolate| {
-        let location = names.locations.get(isolate.location);
-        let location = location.map_or("", String::as_str);
-        format!("{location}, isolate {}", isolate.number)
-    };
-    let row = |class: &str, what: &str, backend, place, why| {
-        [class.to_owned(), what.to_owned(), backend, place, why]
-    };
-    match entry {
-        Entry::Ejected {
-            at,
-            isolate,
-            backend: index,
-            until,
-            reason,
-        } => {
-            let length = duration(until.saturating_sub(*at));
-            let why = format!("{}, for {length}", cut(reason, CHARACTERS));
-            Some((
-                *at,
-                row("ejected", "ejected", backend(index), place(isolate), why),
-            ))
-        }
-        Entry::Recovered {
-            at,
-            isolate,
-            backend: index,
-        } => {
-            let row = row(
-                "ok",
-                "recovered",
-                backend(index),
-                place(isolate),
-                String::new(),
-            );
-            Some((*at, row))
-        }
-        Entry::Lost {
-            at,
-            isolate,
-            reason,
-        } => {
-            let row = row(
-                "failed",
-                "instance lost",
-                String::new(),
-                place(isolate),
-                cut(reason, CHARACTERS),
-            );
-            Some((*at, row))
-        }
-        Entry::Exceeded {
-            at,
-            isolate,
-            request,
-            limit,
-        } => {
-            let place = isolate.as_ref().map(place).unwrap_or_default();
-            let by = request.map(|it| format!(", by request {it}"));
-            let why = format!("{limit}{}", by.unwrap_or_default());
-            Some((
-                *at,
-                row("failed", "limit exceeded", String::new(), place, why),
-            ))
-        }
-        Entry::Exchange(_)
-        | Entry::Trial { .. }
-        | Entry::Started { .. }
-        | Entry::Evicted { .. } => None,
-    }
-}
-
 /// A bound in the unit of its measure.
 fn bounded(measure: &Measure, bound: Bound) -> String {
     let told = |value| measured(measure, value);
@@ -370,12 +264,12 @@ fn bounded(measure: &Measure, bound: Bound) -> String {
 
 /// What is in most columns of a table.
 #[derive(Clone, Copy)]
-enum Cells {
+pub(super) enum Cells {
     Text,
     Numbers,
 }
 
-fn table(
+pub(super) fn table(
     page: &mut Markup,
     title: &str,
     cells: Cells,
@@ -408,7 +302,7 @@ fn table(
     });
 }
 
-fn rest(page: &mut Markup, number: usize, shown: usize) {
+pub(super) fn rest(page: &mut Markup, number: usize, shown: usize) {
     if number > shown {
         let text = format!("and {} more; the trace has them all", count(number - shown));
         page.leaf("p", &[("class", &"rest")], text);
