@@ -16,7 +16,7 @@ const BANDS: usize = 12;
 /// How high the part of a band is that a backend's name is in, its bar, and
 /// what is below it.
 const NAME: u32 = 20;
-const BAR: u32 = 18;
+const BAR: u32 = 21;
 const GAP: u32 = 12;
 
 impl Charts<'_> {
@@ -92,7 +92,8 @@ impl Charts<'_> {
 
 /// A backend's health.
 fn bar(page: &mut Markup, band: &Band, top: u32, observers: usize) {
-    let (y, high) = (f64::from(top), f64::from(BAR));
+    // What the scenario does is above what isolates make of it.
+    let (y, high, strip) = (f64::from(top), f64::from(BAR), 5.0);
     let up: [(&str, &dyn Display); 4] = [
         ("class", &"up"),
         ("y", &top),
@@ -100,17 +101,17 @@ fn bar(page: &mut Markup, band: &Band, top: u32, observers: usize) {
         ("height", &BAR),
     ];
     page.empty("rect", &up);
-    let most = band
-        .passed_over
-        .iter()
-        .copied()
-        .max()
-        .unwrap_or(0)
-        .max(observers);
+    let most = band.passed_over.iter().copied().fold(observers, usize::max);
     let parts = [
-        ("down", columns(&band.faults, y, high, 1)),
-        ("waiting", columns(&band.passed_over, y, high, most)),
-        ("ejected", columns(&band.ejected, y, high, most)),
+        ("down", columns(&band.faults, y, strip, 1)),
+        (
+            "waiting",
+            columns(&band.passed_over, y + strip, high - strip, most),
+        ),
+        (
+            "ejected",
+            columns(&band.ejected, y + strip, high - strip, most),
+        ),
         ("trial", columns(&band.trials, y + high + 2.0, 5.0, 1)),
     ];
     for (class, path) in parts {

@@ -10,12 +10,15 @@ use super::axis::{decimal, float, time_ticks};
 use super::health::{COLUMNS, profile, windows};
 use super::markup::Markup;
 use super::shapes::{at_least, columns, edges};
+use crate::sim::world::millis;
 use crate::sim::{Fault, Scenario};
 
 /// How wide the inner picture is.
 pub(super) const WIDTH: f64 = 1000.0;
 /// How wide a character of a label is at most, where the page is narrow.
 const CHARACTER: f64 = 9.0;
+/// How many names of faults are written beside one another.
+const TOGETHER: usize = 4;
 /// Of how many faults the script knows.
 const FAULTS: usize = 20;
 /// Above the shapes: the names of the faults.
@@ -28,13 +31,12 @@ pub(super) struct Frame {
     span: u64,
     /// How long clients made requests, if things went on after that.
     end: Option<u64>,
-    faults: Vec<Label>,
+    labels: Vec<Label>,
 }
 
-/// The name of a fault, and where it is written.
+/// The names of faults that begin at one time, and where they are written.
 struct Label {
-    number: usize,
-    name: String,
+    faults: Vec<(usize, String)>,
     at: f64,
     /// At its end instead of its beginning: there is no more room after that.
     right: bool,
@@ -60,7 +62,7 @@ impl Frame {
         Self {
             span,
             end: (duration < span).then_some(duration),
-            faults: labels(scenario, span),
+            labels: labels(scenario, span),
         }
     }
 
@@ -212,19 +214,17 @@ impl Frame {
                 page.leaf("title", &[], "clients make no more requests");
             });
         }
-        for label in &self.faults {
+        for label in &self.labels {
             let class = if label.right { "name right" } else { "name" };
             let x = format!("{}%", decimal(label.at / WIDTH * 100.0, 2));
             let shift = if label.right { "-4" } else { "4" };
             let text: [(&str, &dyn Display); 4] =
                 [("class", &class), ("x", &x), ("y", &"13"), ("dx", &shift)];
             page.element("text", &text, |page| {
-                page.leaf("tspan", &[("class", &"number")], label.number);
-                page.leaf(
-                    "tspan",
-                    &[("class", &"wide")],
-                    format_args!(" {}", label.name),
-                );
+                for (number, name) in &label.faults {
+                    page.leaf("tspan", &[("class", &"number")], format_args!("{number} "));
+                    page.leaf("tspan", &[("class", &"wide")], format_args!("{name} "));
+                }
             });
         }
     }
@@ -263,34 +263,32 @@ pub(super) fn notes(scenario: &Scenario, span: u64) -> Vec<Value> {
 
 /// Where there is room for them.
 fn labels(scenario: &Scenario, span: u64) -> Vec<Label> {
-    let mut faults: Vec<_> = scenario.faults.iter().zip(1..).collect();
+    let mut faults: Vec<(&Fault, usize)> = scenario.faults.iter().zip(1..).collect();
     faults.sort_by_key(|(fault, _)| fault.at);
     let mut labels = Vec::new();
     let mut free = 0.0;
-    for (fault, number) in faults {
-        let number: usize = number;
-        let Some((onset, _)) = fault.windows(scenario.duration).into_iter().next() else {
+    for together in faults.chunk_by(|one, next| one.0.at == next.0.at) {
+        let Some((first, _)) = together.first() else {
             continue;
         };
-        let name = name(fault);
-        let length = CHARACTER * float(name.chars().count() as u64 + 3);
-        let begin = x(crate::sim::world::millis(onset), span);
+        let named = together.iter().take(TOGETHER);
+        let faults: Vec<_> = named
+            .map(|(fault, number)| (*number, name(fault)))
+            .collect();
+        let characters: usize = faults.iter().map(|it| it.1.chars().count() + 3).sum();
+        let length = CHARACTER * float(characters as u64);
+        let begin = x(millis(first.at), span);
         let right = begin + length > WIDTH;
         let (from, at) = if right {
             (WIDTH - length, WIDTH)
         } else {
             (begin, begin)
         };
-        if from < free {
+        if from < free || begin >= WIDTH {
             continue;
         }
         free = from + length;
-        labels.push(Label {
-            number,
-            name,
-            at,
-            right,
-        });
+        labels.push(Label { faults, at, right });
     }
     labels
 }

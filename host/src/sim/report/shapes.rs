@@ -110,13 +110,13 @@ pub(super) fn at_least(counts: &[usize], least: usize) -> Vec<usize> {
     counts.iter().map(reached).collect()
 }
 
-/// A path down wherever a run of columns that have any begins or ends.
+/// A path down wherever the count changes.
 pub(super) fn edges(counts: &[usize]) -> String {
     let mut path = String::new();
-    let mut before = false;
+    let mut before = 0;
     for (index, count) in counts.iter().enumerate() {
-        if (*count > 0) != before {
-            before = !before;
+        if *count != before {
+            before = *count;
             let _ = write!(path, "M{index} 0v1");
         }
     }
@@ -199,6 +199,6 @@ mod tests {
             columns(&[0, 2, 2, 1], 10.0, 20.0, 2),
             "M1 10h2v20h-2zM3 20h1v10h-1z"
         );
-        assert_eq!(edges(&[0, 1, 2, 0]), "M1 0v1M3 0v1");
+        assert_eq!(edges(&[0, 1, 2, 0]), "M1 0v1M2 0v1M3 0v1");
     }
 }

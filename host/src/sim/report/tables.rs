@@ -78,7 +78,7 @@ pub(super) fn figures(page: &mut Markup, summary: &Summary) {
         (
             "retries",
             count(summary.retries),
-            "attempts beyond the first".to_owned(),
+            "beyond first attempts".to_owned(),
         ),
         (
             "stickiness kept",
@@ -98,12 +98,12 @@ pub(super) fn figures(page: &mut Markup, summary: &Summary) {
         (
             "time to detect",
             rare(summary.detect),
-            "longest, to the first ejection".to_owned(),
+            "to the first ejection".to_owned(),
         ),
         (
             "time to recover",
             rare(summary.recover),
-            "longest, to the first answer".to_owned(),
+            "to the first answer".to_owned(),
         ),
         (
             "limits exceeded",

@@ -137,7 +137,7 @@ fn it_tells_of_each_backend_fault_and_expectation() {
         ">ALPHA</text>",
         ">BRAVO</text>",
         ">CHARLIE</text>",
-        " ALPHA down</tspan>",
+        ">ALPHA down </tspan>",
         "BRAVO error",
         "all slow",
         "10\u{a0}min",
