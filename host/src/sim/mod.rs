@@ -9,6 +9,7 @@ mod limits;
 mod location;
 mod network;
 mod pieces;
+mod report;
 mod run;
 mod scenario;
 mod shrink;

@@ -71,7 +71,7 @@ pub struct Run {
     pub summary: Summary,
     /// The laws it broke.
     pub violations: Vec<Violation>,
-    received: Vec<Received>,
+    pub(crate) received: Vec<Received>,
 }
 
 /// A run that a test lives in, on its own paused tokio runtime.

@@ -167,7 +167,7 @@ impl Summary {
     }
 
     /// The nearest rank: the least value that so many do not exceed.
-    fn percentile(&self, share: f64) -> f64 {
+    pub(crate) fn percentile(&self, share: f64) -> f64 {
         let rank = (number(self.latencies.len()) * share).ceil();
         #[expect(
             clippy::cast_possible_truncation,

@@ -4,5 +4,6 @@
 
 mod laws;
 mod native;
+mod report;
 mod runs;
 mod shipped;
