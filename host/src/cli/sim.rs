@@ -78,6 +78,11 @@ fn once(file: &Path, simulation: &Simulation, args: &SimArgs) -> anyhow::Result<
         };
         write().with_context(|| format!("--trace `{}` cannot be written", path.display()))?;
     }
+    if let Some(path) = &args.report {
+        let violations: Vec<_> = run.violations.iter().map(ToString::to_string).collect();
+        std::fs::write(path, run.report(scenario, &violations))
+            .with_context(|| format!("--report `{}` cannot be written", path.display()))?;
+    }
     Ok(verdict(scenario, &run))
 }
 
