@@ -8,13 +8,14 @@ mod limits;
 mod location;
 mod network;
 mod pieces;
+mod platform;
 mod run;
 mod scenario;
 mod summary;
 mod trace;
 mod world;
 
-pub use limits::Preset;
+pub use limits::{Limits, Preset};
 pub use location::{Birth, Runtime};
 pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};
 pub use scenario::{

@@ -22,6 +22,7 @@ use crate::body::{Body, BodyError};
 use crate::edge::{Door, Edge, EdgeBuilder};
 use crate::error::EdgeError;
 use crate::exchange::bindings::EffectiveConfiguration;
+use crate::metering::Metering;
 use crate::upstream::{Closures, IntoAnswer};
 
 /// A scenario, and the component to run in it.
@@ -332,6 +333,7 @@ impl SimulationBuilder {
                     .edge
                     .envs(scenario.environment.clone())
                     .upstream(Arc::new(Closures::new()))
+                    .metering(Metering::Fuel(scenario.limits.effective().grant()))
                     .build()?;
                 let configuration = edge.configuration().cloned().map(Arc::new);
                 (starter(edge), configuration)

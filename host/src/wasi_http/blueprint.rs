@@ -12,9 +12,10 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
 use super::outgoing;
+use super::ticket::Ticket;
 use crate::compiled::{Compiled, Embedded};
 use crate::error::ComponentError;
-use crate::metering::Meter;
+use crate::metering::{Meter, Metering};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a handler of requests.
@@ -25,6 +26,9 @@ const EXPORT: &str = "wasi:http/handler@0.3";
 /// others on its thread wait.
 const CPU_BUDGET: Duration = Duration::from_millis(50);
 
+/// The same while it starts: what is simulated grants it apart from requests.
+const START_BUDGET: Duration = Duration::from_secs(2);
+
 static EMBEDDED: Embedded = Embedded::new(edgelb_artifacts::EDGELB);
 
 /// A compiled component and the environment its instances see.
@@ -32,7 +36,8 @@ pub(crate) struct Blueprint {
     engine: Engine,
     pre: ServicePre<Guest>,
     environment: Vec<(String, String)>,
-    ticker: Arc<Ticker>,
+    metering: Metering,
+    ticker: Option<Arc<Ticker>>,
 }
 
 /// A running instance.
@@ -40,6 +45,13 @@ pub(super) struct Instance {
     pub(super) store: Store<Guest>,
     pub(super) service: Service,
     pub(super) meter: Meter,
+}
+
+impl Instance {
+    /// The requests that it has not answered yet.
+    pub(super) fn at_work(self) -> Vec<Arc<Ticket>> {
+        self.store.into_data().tickets.into_values().collect()
+    }
 }
 
 impl Blueprint {
@@ -51,15 +63,15 @@ impl Blueprint {
     pub(crate) fn new(
         bytes: &[u8],
         mut environment: Vec<(String, String)>,
+        metering: Metering,
     ) -> Result<Self, ComponentError> {
         let mut config = wasmtime::Config::new();
         config.wasm_component_model_async(true);
-        config.epoch_interruption(true);
         let Compiled {
             engine,
             component,
             ticker,
-        } = EMBEDDED.or_compile(&config, bytes)?;
+        } = EMBEDDED.or_compile(config, metering, bytes)?;
         // First of all: a component of another kind may import what only its kind does.
         check_export(&component)?;
         let pre = linker(&engine)
@@ -75,17 +87,23 @@ impl Blueprint {
             engine,
             pre,
             environment,
+            metering,
             ticker,
         })
     }
 
     /// A new instance in this world.
     pub(super) async fn instantiate(&self, world: &Arc<World>) -> wasmtime::Result<Instance> {
-        let mut store = Store::new(&self.engine, world.guest(&self.environment));
-        store.limiter(|guest| &mut guest.limits);
-        let meter = Meter::attach(&mut store, &self.ticker, CPU_BUDGET);
-        meter.turn();
+        let grant = self.metering.grant();
+        let mut store = Store::new(&self.engine, world.guest(&self.environment, grant));
+        store.limiter(|guest| &mut guest.memory);
+        let ticker = self.ticker.as_ref();
+        let mut meter = Meter::attach(&mut store, self.metering, ticker, START_BUDGET)?;
+        if let Meter::Epochs(meter) = &meter {
+            meter.turn();
+        }
         let service = self.pre.instantiate_async(&mut store).await?;
+        meter.allow(CPU_BUDGET, grant);
         Ok(Instance {
             store,
             service,

@@ -65,7 +65,7 @@ impl Service {
     ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let told = body.is_end_stream() && request::tell_no_body(&mut parts);
-        let ticket = Arc::new(Ticket::new(told));
+        let ticket = Arc::new(Ticket::new(told, parts.extensions.get().copied()));
         match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {
                 let mut waiting = Waiting {
@@ -86,6 +86,7 @@ impl Service {
         let again = body.is_end_stream().then(|| head.clone());
         let mut answered = self.ask(head, body, ticket).await;
         if answered.is_err()
+            && ticket.exceeded().is_none()
             && let Some(head) = again
             && (ticket.progress.attempts() == 0 || method.is_idempotent())
         {
@@ -95,7 +96,7 @@ impl Service {
             (Some(status), _) => refusal::client(status),
             (None, Ok(Ok(response))) => finish(response, ticket),
             (None, Ok(Err(code))) => failure::coded(&code),
-            (None, Err(Lost)) => refusal::trapped(),
+            (None, Err(Lost)) => refusal::lost(ticket.exceeded()),
         };
         if has_no_body(&method, response.status()) {
             return response.map(|_| Body::empty());
