@@ -159,7 +159,7 @@ impl Meter {
             Self::Fuel(meter) if trap.downcast_ref() == Some(&Trap::OutOfFuel) => {
                 match meter.granted {
                     Some(_) => Exceeded::CpuTime.into(),
-                    None => wasmtime::Error::msg(Exceeded::CpuTime),
+                    None => overran(),
                 }
             }
             Self::Fuel(_) | Self::Epochs(_) => trap,
@@ -200,7 +200,7 @@ impl Epochs {
             if now.saturating_sub(seen.1) < budget {
                 Ok(UpdateDeadline::Continue(Ticker::DEADLINE))
             } else {
-                Err(wasmtime::Error::msg(Exceeded::CpuTime))
+                Err(overran())
             }
         });
         store.set_epoch_deadline(Ticker::DEADLINE);
@@ -217,6 +217,12 @@ impl Epochs {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.ticker.wake();
     }
+}
+
+/// The trap of a guest that took more than its host allows, which no platform
+/// has a say in: a message, and no [`Exceeded`].
+fn overran() -> wasmtime::Error {
+    wasmtime::Error::msg(Exceeded::CpuTime.to_string())
 }
 
 /// So much processor time, in fuel.

@@ -1,7 +1,8 @@
 //! The policy with faults on request, for tests of the host.
 //!
 //! By the request's path: `/trap-begin` traps in `begin`, `/trap-settle` in the
-//! first `settle` of the exchange, `/spin-begin` never returns from `begin`.
+//! first `settle` of the exchange, `/spin-begin` never returns from `begin`,
+//! and `/hog-begin/N` takes N bytes of memory there, never to give them back.
 //! All else is the real policy.
 
 #![cfg(target_family = "wasm")]
@@ -34,7 +35,12 @@ impl Guest for Faulty {
             "/spin-begin" => loop {
                 std::hint::spin_loop();
             },
-            path => path == "/trap-settle",
+            path => {
+                if let Some(bytes) = path.strip_prefix("/hog-begin/") {
+                    hog(bytes);
+                }
+                path == "/trap-settle"
+            }
         };
         let step = Policy::begin(head, now, seed);
         if doomed {
@@ -65,6 +71,12 @@ impl Guest for Faulty {
 
     fn merge(ledger: Vec<u8>) -> Option<Timestamp> {
         Policy::merge(ledger)
+    }
+}
+
+fn hog(bytes: &str) {
+    if let Ok(bytes) = bytes.parse() {
+        std::mem::forget(std::hint::black_box(Vec::<u8>::with_capacity(bytes)));
     }
 }
 
