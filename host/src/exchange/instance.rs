@@ -10,7 +10,7 @@ use super::bindings::{EffectiveConfiguration, Guest, Policy, PolicyPre};
 use crate::compiled::{Compiled, Embedded};
 use crate::error::ComponentError;
 use crate::memory::MemoryLimit;
-use crate::metering::{Meter, Metering, Spent};
+use crate::metering::{Grant, Meter, Metering, Spent};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a policy.
@@ -28,7 +28,7 @@ pub(crate) struct Blueprint {
     engine: Engine,
     pre: PolicyPre<Host>,
     environment: Arc<Vec<(String, String)>>,
-    metering: Metering,
+    grant: Grant,
     ticker: Option<Arc<Ticker>>,
 }
 
@@ -72,7 +72,7 @@ impl Blueprint {
         Ok(Self {
             engine,
             pre,
-            metering,
+            grant: metering.grant(),
             ticker,
             environment: Arc::new(environment),
         })
@@ -95,12 +95,11 @@ impl Blueprint {
     fn start(&self) -> wasmtime::Result<(Instance, Result<EffectiveConfiguration, Vec<String>>)> {
         let host = Host {
             environment: Arc::clone(&self.environment),
-            memory: MemoryLimit::new(self.metering.grant()),
+            memory: MemoryLimit::new(self.grant),
         };
         let mut store = Store::new(&self.engine, host);
         store.limiter(|host| &mut host.memory);
-        let ticker = self.ticker.as_ref();
-        let meter = Meter::attach(&mut store, self.metering, ticker, START_BUDGET)?;
+        let meter = Meter::attach(&mut store, self.ticker.as_ref(), START_BUDGET)?;
         let policy = self.pre.instantiate(&mut store)?;
         let mut instance = Instance {
             store,
@@ -110,7 +109,7 @@ impl Blueprint {
         let configuration = instance.call(&Spent::default(), |guest, store| {
             guest.call_configuration(store)
         })?;
-        instance.meter.allow(CPU_BUDGET, self.metering.grant());
+        instance.meter.allow(CPU_BUDGET, self.grant);
         Ok((instance, configuration))
     }
 }

@@ -24,13 +24,25 @@ pub enum Preset {
     CloudflareFree,
     /// The same, paid plan.
     CloudflarePaid,
-    /// Spin, which by itself limits nothing: who hosts it does, and for that
-    /// there are the fields of [`Limits`].
+    /// Spin, which by itself limits nothing. Who hosts it does, and for that
+    /// there are the fields of [`Limits`]: Fermyon Wasm Functions, for one,
+    /// grants 128 MiB and 30 s (<https://developer.fermyon.com/wasm-functions/faq>).
     Spin,
 }
 
 /// What a platform grants: a preset, and what differs from it. Where a field
 /// is `None` the preset's holds, and where that has none either, there is no limit.
+///
+/// | limit | Cloudflare, free | paid | Spin | exceeded, gives at Cloudflare | at Spin | else |
+/// |---|---|---|---|---|---|---|
+/// | `cpu-time` | 10 ms | 30 s | | 503, `error code: 1102` | 500 | 502 |
+/// | `memory` | 128 MiB | 128 MiB | | 503, `error code: 1102` | 500 | 502 |
+/// | `subrequests` | 50 | 10,000 | | the component an error | the same | the same |
+/// | `connections` | 6 | 6 | | (nothing: others wait) | | |
+/// | `wall-time` | | | | 504, or the body breaks off | the same | the same |
+/// | `url-size` | 16 KiB | 16 KiB | | 414 | 414 | 414 |
+/// | `request-header-size` | 128 KiB | 128 KiB | | 431 | 431 | 431 |
+/// | `response-header-size` | 128 KiB | 128 KiB | | 520 | 500 | 502 |
 ///
 /// In a file, the name of a preset or a table:
 /// `limits = { preset = "cloudflare-free", cpu-time = "5ms", subrequests = 3 }`.

@@ -15,7 +15,7 @@ use super::outgoing;
 use super::ticket::Ticket;
 use crate::compiled::{Compiled, Embedded};
 use crate::error::ComponentError;
-use crate::metering::{Meter, Metering};
+use crate::metering::{Grant, Meter, Metering};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a handler of requests.
@@ -26,9 +26,6 @@ const EXPORT: &str = "wasi:http/handler@0.3";
 /// others on its thread wait.
 const CPU_BUDGET: Duration = Duration::from_millis(50);
 
-/// The same while it starts: what is simulated grants it apart from requests.
-const START_BUDGET: Duration = Duration::from_secs(2);
-
 static EMBEDDED: Embedded = Embedded::new(edgelb_artifacts::EDGELB);
 
 /// A compiled component and the environment its instances see.
@@ -36,7 +33,7 @@ pub(crate) struct Blueprint {
     engine: Engine,
     pre: ServicePre<Guest>,
     environment: Vec<(String, String)>,
-    metering: Metering,
+    grant: Grant,
     ticker: Option<Arc<Ticker>>,
 }
 
@@ -87,23 +84,23 @@ impl Blueprint {
             engine,
             pre,
             environment,
-            metering,
+            grant: metering.grant(),
             ticker,
         })
     }
 
     /// A new instance in this world.
     pub(super) async fn instantiate(&self, world: &Arc<World>) -> wasmtime::Result<Instance> {
-        let grant = self.metering.grant();
-        let mut store = Store::new(&self.engine, world.guest(&self.environment, grant));
+        let guest = world.guest(&self.environment, self.grant);
+        let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);
-        let ticker = self.ticker.as_ref();
-        let mut meter = Meter::attach(&mut store, self.metering, ticker, START_BUDGET)?;
+        let mut meter = Meter::attach(&mut store, self.ticker.as_ref(), CPU_BUDGET)?;
         if let Meter::Epochs(meter) = &meter {
             meter.turn();
         }
+        // What a platform grants, it grants requests; to start is none.
         let service = self.pre.instantiate_async(&mut store).await?;
-        meter.allow(CPU_BUDGET, grant);
+        meter.allow(CPU_BUDGET, self.grant);
         Ok(Instance {
             store,
             service,
