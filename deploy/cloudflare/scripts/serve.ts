@@ -5,16 +5,16 @@
 // (The `node` that is installed here, for it reads TypeScript; `npm run serve --` finds it too.)
 //
 // Says `listening on http://127.0.0.1:PORT` on standard error once it accepts; what
-// the Worker logs follows. Port 0, the default, is any that is free. The file holds
-// `NAME=value` lines, and may hold comments in lines of their own; they become variables
-// of the Worker. SIGTERM, SIGINT, or the end of a pipe at standard input ends both
+// the Worker logs follows. Port 0, the default, is any that is free. The file is one that
+// `edgelb serve --env-file` takes, too; its variables become the Worker's. SIGTERM, SIGINT, or the end of a pipe at standard input ends both
 // processes.
 
 import { fstatSync } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { readEnvFile } from './env_file.ts';
 import { DIST, kill, serve } from './workerd.ts';
 
 try {
@@ -29,7 +29,7 @@ try {
   await access(join(bundle, 'worker.js')).catch(() => {
     throw new Error(`\`${bundle}\` has no worker.js; run \`npm run build\``);
   });
-  const variables = file === undefined ? {} : parse(await readFile(file, 'utf8'), file);
+  const variables = file === undefined ? {} : await readEnvFile(file);
   await run(variables, bundle, port(values.port));
 } catch (error) {
   console.error(`error: ${error instanceof Error ? error.message : error}`);
@@ -64,20 +64,4 @@ function port(text: string): number {
     throw new Error(`--port \`${text}\` is no port; expected 0 to 65535`);
   }
   return Number(text);
-}
-
-/** Reads `NAME=value` lines: comments, `export` and quotes as people write them. */
-function parse(text: string, file: string): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    if (/^\s*(?:#|$)/.test(line)) {
-      continue;
-    }
-    const [, name = '', value = ''] = /^\s*(?:export )?\s*([^=\s]+)\s*=(.*)$/.exec(line) ?? [];
-    if (name === '') {
-      throw new Error(`--env-file \`${file}\`: line ${index + 1} is not NAME=value`);
-    }
-    variables[name] = value.trim().replace(/^(["'])(.*)\1$/, '$2');
-  }
-  return variables;
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -25,6 +26,8 @@ pub(super) enum Command {
     Demo(DemoArgs),
     /// Show the effective configuration, or every error in it
     Check(CheckArgs),
+    /// Run scenarios in virtual time, and tell whether what they expect came of it
+    Sim(SimArgs),
 }
 
 #[derive(Debug, Parser)]
@@ -45,7 +48,9 @@ pub(super) struct ServeArgs {
     /// Certificates (PEM) to trust for https backends, beside the system's
     #[arg(long, value_name = "FILE")]
     pub(super) upstream_ca: Option<PathBuf>,
-    /// Threads, each with an event loop of its own; default one a core
+    /// Threads, each with an event loop of its own; default one a core. With
+    /// `--door wasi-http` one: by that door each thread has its own view of the
+    /// backends' health
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
     /// Client connections at a time; new ones wait beyond it. Default half the
@@ -80,6 +85,35 @@ pub(super) struct CheckArgs {
     /// File of NAME=value lines; the process's own environment comes first
     #[arg(long, value_name = "FILE")]
     pub(super) env_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Parser)]
+pub(super) struct SimArgs {
+    /// Scenarios (TOML), run one after the other
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Where all chance comes from; default what the scenario says
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    pub(super) seed: Option<u64>,
+    /// Run each scenario with all of these seeds, B left out; stops at the first
+    /// that fails, and finds the smallest scenario that breaks the same law
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(super) seeds: Option<Range<u64>>,
+    /// Seeds to run at a time; default one a core
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// How the component is driven
+    #[arg(long, value_enum, default_value_t = DoorArg::Exchange)]
+    pub(super) door: DoorArg,
+    /// Component to run instead of the embedded one
+    #[arg(long, value_name = "FILE")]
+    pub(super) component: Option<PathBuf>,
+    /// Write all that happened to this file, as JSON Lines
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    pub(super) trace: Option<PathBuf>,
+    /// Write a page about the run to this file (HTML)
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    pub(super) report: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -119,9 +153,29 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+/// A range of seeds, the last left out.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let range = text.split_once("..").and_then(|(from, to)| {
+        let range = from.trim().parse().ok()?..to.trim().parse().ok()?;
+        (!range.is_empty()).then_some(range)
+    });
+    range.ok_or_else(|| {
+        "expected two numbers as `0..256`, the first less than the second".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::address;
+    use super::{address, seeds};
+
+    #[test]
+    fn what_is_no_range_of_seeds_is_answered_with_one() {
+        assert_eq!(seeds("0..256"), Ok(0..256));
+        for text in ["", "3", "3..", "5..5", "9..1", "a..b"] {
+            let error = seeds(text);
+            assert!(error.is_err_and(|hint| hint.contains("`0..256`")), "{text}");
+        }
+    }
 
     #[test]
     fn what_is_no_address_is_answered_with_one() {

@@ -63,56 +63,24 @@ fn unquoted(text: &str) -> &str {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use serde_json::{Value, json};
+
     use super::parse;
 
-    #[test]
-    fn names_and_values_are_read_as_people_write_them() {
-        let text = "# a comment\n\nA=1\nexport B = two words \nC=\"  kept \"\nD='a=b;c'\nE=\nF=x#y\n\
-            G=1 # one\nH= \t# nothing\nI=\"a # b\" # c\nJ='\"'#d\nK=#e\nL=it's\n";
-        let expected = [
-            ("A", "1"),
-            ("B", "two words"),
-            ("C", "  kept "),
-            ("D", "a=b;c"),
-            ("E", ""),
-            ("F", "x#y"),
-            ("G", "1"),
-            ("H", ""),
-            ("I", "a # b"),
-            ("J", "\""),
-            ("K", "#e"),
-            ("L", "it's"),
-        ];
-        let expected: Vec<_> = expected
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-        assert_eq!(parse(text).unwrap(), expected);
-    }
+    /// What every reader of such files in this repository makes of which text.
+    const TABLE: &str = include_str!("../../../tests/env_file.json");
 
     #[test]
-    fn what_is_no_variable_is_named_by_its_line() {
-        for (text, error) in [
-            (
-                "A=1\nnonsense\n",
-                "line 2: there is no `=`; expected NAME=value",
-            ),
-            (
-                "=1",
-                "line 1: no name is before the `=`; expected NAME=value",
-            ),
-            (
-                "A B=1",
-                "line 1: no name is before the `=`; expected NAME=value",
-            ),
-            ("A=1\nA=2", "line 2: `A` is set a second time"),
-            ("A=\"1", "line 1: the quote of `A` does not close"),
-            ("A=\"", "line 1: the quote of `A` does not close"),
-            (
-                "A='1' 2",
-                "line 1: more than a comment follows the closing quote of `A`",
-            ),
-        ] {
-            assert_eq!(parse(text).unwrap_err().to_string(), error);
+    fn files_are_read_as_the_table_says() {
+        let table: Vec<Value> = serde_json::from_str(TABLE).unwrap();
+        assert!(!table.is_empty());
+        for expected in table {
+            let text = expected["text"].as_str().unwrap();
+            let read = match parse(text) {
+                Ok(variables) => json!({"text": text, "variables": variables}),
+                Err(error) => json!({"text": text, "error": error.to_string()}),
+            };
+            assert_eq!(read, expected);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,15 +41,30 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         drain: Duration::from_secs(args.drain_timeout),
         ..ServeOptions::default()
     };
-    if let Some(threads) = args.threads {
-        options.threads = threads;
-    }
+    options.threads = threads(args).unwrap_or(options.threads);
     if let Some(most) = args.max_connections {
         options.max_connections = most;
     }
     listen(edge, args.listen, options, writer, |address| {
         eprintln!("listening on http://{address}");
     })
+}
+
+/// How many threads, if not as many as there are cores. By the standard door they
+/// share no view of health, so that more than one is for whoever asks for it, and
+/// is told.
+fn threads(args: &ServeArgs) -> Option<NonZeroUsize> {
+    if args.door == DoorArg::Exchange {
+        return args.threads;
+    }
+    let threads = args.threads.unwrap_or(NonZeroUsize::MIN);
+    if threads > NonZeroUsize::MIN {
+        report::line(format_args!(
+            "{threads} threads by --door wasi-http: each has its own view of the backends' \
+             health, so that each learns of a failure by meeting it"
+        ));
+    }
+    Some(threads)
 }
 
 /// Binds, says so, serves until SIGTERM or SIGINT, writes the log out.

@@ -33,7 +33,8 @@ const BACKLOG: i32 = 1024;
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     /// Threads, each with an event loop, an isolate and connections of its
-    /// own; default one a core.
+    /// own; default one a core. By [`Door::WasiHttp`](crate::Door) each has its
+    /// own view of the backends' health.
     pub threads: NonZeroUsize,
     /// Client connections at a time; beyond it, new ones wait to be accepted.
     /// Default half the descriptors this process may have open.

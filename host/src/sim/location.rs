@@ -28,6 +28,15 @@ pub trait Runtime: Send + Sync {
         &self,
         request: Request<Body>,
     ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>;
+
+    /// Another that shares with this one what either learns, as the threads
+    /// of one process do; none where that is not known.
+    ///
+    /// # Errors
+    /// It does not start.
+    fn another(&self) -> Result<Option<Arc<dyn Runtime>>, EdgeError> {
+        Ok(None)
+    }
 }
 
 impl Runtime for Edge {
@@ -36,6 +45,10 @@ impl Runtime for Edge {
         request: Request<Body>,
     ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>> {
         Box::pin(Self::fetch(self, request))
+    }
+
+    fn another(&self) -> Result<Option<Arc<dyn Runtime>>, EdgeError> {
+        Ok(Some(Arc::new(Self::another(self)?)))
     }
 }
 
@@ -144,21 +157,13 @@ impl Site {
                 isolate: slot.isolate,
             });
         }
-        let number = {
-            let mut started = state.started.lock().unwrap_or_else(PoisonError::into_inner);
-            *started += 1;
-            *started - 1
-        };
-        let isolate = Isolate {
-            location: self.index,
-            number,
-        };
+        let (runtime, isolate) = self.start(&state)?;
         self.world.note(Entry::Started {
             at: self.world.millis(),
             isolate,
         });
         let slot = Slot {
-            runtime: (self.starter)(self.birth(isolate))?,
+            runtime,
             isolate,
             started: now,
             used: now,
@@ -167,6 +172,25 @@ impl Site {
             *place = Some(slot.clone());
         }
         Ok((slot, true))
+    }
+
+    /// An isolate that knows what its neighbours do where they share that, and
+    /// nothing elsewhere. Those who share are recorded as one.
+    fn start(&self, state: &State) -> Result<(Arc<dyn Runtime>, Isolate), EdgeError> {
+        let location = self.world.scenario.locations.get(self.index);
+        if location.is_some_and(|location| location.shared_health)
+            && let Some(neighbour) = state.slots.iter().flatten().next()
+            && let Some(another) = neighbour.runtime.another()?
+        {
+            return Ok((another, neighbour.isolate));
+        }
+        let mut started = state.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let isolate = Isolate {
+            location: self.index,
+            number: *started,
+        };
+        *started += 1;
+        Ok(((self.starter)(self.birth(isolate))?, isolate))
     }
 
     fn is_over(&self, slot: &Slot, now: Duration) -> bool {

@@ -4,6 +4,7 @@
 mod backend;
 mod clients;
 mod dice;
+mod laws;
 mod limits;
 mod location;
 mod network;
@@ -11,10 +12,13 @@ mod pieces;
 mod platform;
 mod run;
 mod scenario;
+mod shrink;
 mod summary;
+mod sweep;
 mod trace;
 mod world;
 
+pub use laws::{Law, Violation};
 pub use limits::{Limits, Preset};
 pub use location::{Birth, Runtime};
 pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};
@@ -22,6 +26,8 @@ pub use scenario::{
     Arrivals, Backend, Bound, Clients, Expectation, Fault, FaultKind, Latency, Link, Location,
     Measure, Scenario, ScenarioError, Share,
 };
+pub use shrink::shrink;
 pub use summary::Summary;
+pub use sweep::{Sweep, Swept};
 pub use trace::{Attempt, Client, End, Entry, Exchange, Isolate, Names, Outcome, Trace};
 pub use world::Received;

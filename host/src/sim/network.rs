@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
 use rand_pcg::Pcg64Mcg;
 use tokio::time::Instant;
 
@@ -131,7 +132,12 @@ impl Sent {
         let deadline = Instant::now() + timeouts.first_byte;
         let answer = async {
             pass(there_and_back / 2).await;
-            let (parts, body) = request.into_parts();
+            let (mut parts, body) = request.into_parts();
+            if let Some(authority) = parts.uri.authority()
+                && let Ok(host) = HeaderValue::from_str(authority.as_str())
+            {
+                parts.headers.entry(HOST).or_insert(host);
+            }
             let body = (body.bytes().await)
                 .map_err(|_| SendError::maybe_sent(Cause::ConnectionReadTimeout))?;
             let request = Request::from_parts(parts, body);

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::backend::{Handler, Model, handler};
 use super::clients::{Group, blank, conclude, head};
+use super::laws::{self, Violation};
 use super::location::{Birth, Runtime, Site, Starter};
 use super::scenario::{Backend, Clients, Fault, Location, Scenario, ScenarioError};
 use super::summary::Summary;
@@ -32,6 +33,8 @@ pub struct Simulation {
     handlers: BTreeMap<String, Handler>,
     starter: Starter,
     configuration: Option<Arc<EffectiveConfiguration>>,
+    /// Whether the component tells of ejections.
+    tells: bool,
     authorities: BTreeMap<String, usize>,
 }
 
@@ -40,6 +43,7 @@ pub struct SimulationBuilder {
     scenario: Scenario,
     handlers: BTreeMap<String, Handler>,
     edge: EdgeBuilder,
+    door: Door,
     starter: Option<Starter>,
 }
 
@@ -66,12 +70,16 @@ pub struct Run {
     pub trace: Trace,
     /// What it comes to.
     pub summary: Summary,
+    /// The laws it broke.
+    pub violations: Vec<Violation>,
     received: Vec<Received>,
 }
 
 /// A run that a test lives in, on its own paused tokio runtime.
 pub struct Running {
     seed: u64,
+    configuration: Option<Arc<EffectiveConfiguration>>,
+    tells: bool,
     world: Arc<World>,
     sites: Arc<[Site]>,
     groups: JoinSet<()>,
@@ -94,6 +102,7 @@ impl Simulation {
             scenario,
             handlers: BTreeMap::new(),
             edge: Edge::builder(),
+            door: Door::default(),
             starter: None,
         }
     }
@@ -180,10 +189,20 @@ impl Simulation {
         }
         Running {
             seed,
+            configuration: self.configuration.clone(),
+            tells: self.tells,
             world,
             sites,
             groups,
             requests: AtomicU64::new(1 << 62),
+        }
+    }
+
+    /// The same component in another scenario of the same backends and environment.
+    pub(crate) fn with(&self, scenario: Scenario) -> Self {
+        Self {
+            scenario: Arc::new(scenario),
+            ..self.clone()
         }
     }
 
@@ -239,11 +258,12 @@ impl SimulationBuilder {
     /// Drives it by this door; default [`Door::Exchange`].
     #[must_use]
     pub fn door(mut self, door: Door) -> Self {
-        self.edge = self.edge.door(door);
+        self.door = door;
         self
     }
 
-    /// Runs what this starts in the place of isolates of a component.
+    /// Runs what this starts in the place of the component's isolates. The
+    /// configuration is still the component's to judge.
     #[must_use]
     pub fn runtime(
         mut self,
@@ -326,19 +346,15 @@ impl SimulationBuilder {
         let mut authorities: BTreeMap<_, _> = (scenario.backends.iter().enumerate())
             .map(|(index, backend)| (authority(backend), index))
             .collect();
-        let (starter, configuration) = match self.starter {
-            Some(starter) => (starter, None),
-            None => {
-                let edge = self
-                    .edge
-                    .envs(scenario.environment.clone())
-                    .upstream(Arc::new(Closures::new()))
-                    .metering(Metering::Fuel(scenario.limits.effective().grant()))
-                    .build()?;
-                let configuration = edge.configuration().cloned().map(Arc::new);
-                (starter(edge), configuration)
-            }
-        };
+        let edge = self
+            .edge
+            .door(self.door)
+            .envs(scenario.environment.clone())
+            .upstream(Arc::new(Closures::new()))
+            .metering(Metering::Fuel(scenario.limits.effective().grant()))
+            .build()?;
+        let configuration = edge.configuration().cloned().map(Arc::new);
+        let starter = self.starter.unwrap_or_else(|| starter(edge));
         for configured in configuration.iter().flat_map(|it| &it.backends) {
             let mut backends = scenario.backends.iter();
             if let Some(index) = backends.position(|it| it.name == configured.name) {
@@ -350,6 +366,7 @@ impl SimulationBuilder {
             handlers: self.handlers,
             starter,
             configuration,
+            tells: self.door == Door::Exchange,
             authorities,
         })
     }
@@ -369,11 +386,10 @@ fn authority(backend: &Backend) -> String {
 }
 
 impl Running {
-    /// Answers a request at the first location, or at that named by the
-    /// [`Location`] extension's name. Reads the response whole.
+    /// Answers a request at the first location, and reads the response whole.
     ///
     /// # Errors
-    /// The response breaks off.
+    /// The response breaks off, or the component does not start.
     pub async fn fetch(
         &self,
         request: Request<impl Into<Body>>,
@@ -454,6 +470,12 @@ impl Running {
         Run {
             seed: self.seed,
             summary: Summary::of(&trace, &self.world.scenario),
+            violations: laws::check(
+                &trace,
+                &self.world.scenario,
+                self.configuration.as_deref(),
+                self.tells,
+            ),
             trace,
             received,
         }
@@ -461,6 +483,11 @@ impl Running {
 }
 
 impl Run {
+    /// Whether all that is expected came of it, and no law was broken.
+    pub fn passed(&self, scenario: &Scenario) -> bool {
+        self.violations.is_empty() && self.summary.unmet(scenario).is_empty()
+    }
+
     /// The requests that a backend received, in order.
     pub fn requests(&self, backend: &str) -> Vec<&Received> {
         let index = self

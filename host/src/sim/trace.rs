@@ -295,7 +295,7 @@ struct AttemptLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<String>,
+    failure: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery: Option<&'static str>,
 }
@@ -392,14 +392,14 @@ impl<'a> Line<'a> {
 impl<'a> AttemptLine<'a> {
     fn of(attempt: &'a Attempt, names: &'a Names) -> Self {
         let (status, failure, delivery) = match attempt.outcome {
-            Outcome::Pending | Outcome::Cancelled => (None, Some("cancelled".to_owned()), None),
+            Outcome::Pending | Outcome::Cancelled => (None, Some("cancelled"), None),
             Outcome::Status(status) => (Some(status), None, None),
             Outcome::Failed(cause, delivery) => {
                 let delivery = match delivery {
                     Delivery::NotSent => "not-sent",
                     Delivery::MaybeSent => "maybe-sent",
                 };
-                (None, Some(format!("{cause:?}")), Some(delivery))
+                (None, Some(cause_name(cause)), Some(delivery))
             }
         };
         Self {
@@ -410,6 +410,37 @@ impl<'a> AttemptLine<'a> {
             failure,
             delivery,
         }
+    }
+}
+
+/// By its Proxy-Status error type
+/// (<https://www.rfc-editor.org/rfc/rfc9209#section-2.3>).
+pub(crate) fn cause_name(cause: Cause) -> &'static str {
+    match cause {
+        Cause::DnsTimeout => "dns_timeout",
+        Cause::DnsError => "dns_error",
+        Cause::DestinationNotFound => "destination_not_found",
+        Cause::DestinationUnavailable => "destination_unavailable",
+        Cause::DestinationIpProhibited => "destination_ip_prohibited",
+        Cause::DestinationIpUnroutable => "destination_ip_unroutable",
+        Cause::ConnectionRefused => "connection_refused",
+        Cause::ConnectionTerminated => "connection_terminated",
+        Cause::ConnectionTimeout => "connection_timeout",
+        Cause::ConnectionReadTimeout => "connection_read_timeout",
+        Cause::ConnectionWriteTimeout => "connection_write_timeout",
+        Cause::ConnectionLimitReached => "connection_limit_reached",
+        Cause::TlsProtocolError => "tls_protocol_error",
+        Cause::TlsCertificateError => "tls_certificate_error",
+        Cause::TlsAlertReceived => "tls_alert_received",
+        Cause::HttpRequestDenied => "http_request_denied",
+        Cause::HttpResponseIncomplete => "http_response_incomplete",
+        Cause::HttpResponseHeaderSectionSize => "http_response_header_section_size",
+        Cause::HttpResponseTimeout => "http_response_timeout",
+        Cause::HttpUpgradeFailed => "http_upgrade_failed",
+        Cause::HttpProtocolError => "http_protocol_error",
+        Cause::LoopDetected => "proxy_loop_detected",
+        Cause::ConfigurationError => "proxy_configuration_error",
+        Cause::InternalError => "proxy_internal_error",
     }
 }
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
-use wasmtime_wasi_http::p3::bindings::http::types;
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
-use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
@@ -114,7 +112,6 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     // Rust's std is on WASI 0.2 still.
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
-    types::add_to_linker::<_, WasiHttp>(&mut linker, Guest::http)?;
     outgoing::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -8,7 +8,9 @@
 //! Beyond the standard the component is shown two things, so that a balancer
 //! can do its work: the fields `connection` and `upgrade`, in both directions,
 //! and the client's address (in the field that its variable
-//! `EDGELB_PEER_FIELD` names). When a backend switches protocols,
+//! `EDGELB_PEER_FIELD` names). An OPTIONS request may have the target `*`. Interim
+//! responses of the configuration's backends are relayed to the client past the
+//! component, which does not see them. When a backend switches protocols,
 //! the body of its 101 stands for the connection: the component answers with
 //! that response, body untouched, and the host joins both ends natively.
 
@@ -22,6 +24,7 @@ mod isolate;
 mod outgoing;
 mod request;
 mod service;
+mod target;
 mod ticket;
 
 pub(crate) use blueprint::Blueprint;

@@ -13,13 +13,14 @@ use wasmtime::AsContextMut as _;
 use wasmtime::component::{Accessor, HasData, Linker, Resource};
 use wasmtime_wasi::TrappableError;
 use wasmtime_wasi_http::p3::bindings::http::client;
-use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p3::bindings::http::types::{self, ErrorCode};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtxView, WasiHttpView as _, p3,
 };
 
 use super::body;
 use super::guest::{Guest, World};
+use super::target;
 use super::ticket::Ticket;
 use crate::body::Body;
 use crate::headers;
@@ -34,7 +35,10 @@ type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
 /// `wasi:http/client`, but for telling which request the guest is sending for.
 struct Client;
 
+/// `wasi:http` for guests: its types, and its client.
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    types::add_to_linker::<_, WasiHttp>(linker, Guest::http)?;
+    target::add_to_linker(linker)?;
     client::add_to_linker::<_, Client>(linker, Guest::http)
 }
 
@@ -151,10 +155,29 @@ impl Attempt {
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
         let again = (request.method().is_idempotent() && request.body().is_end_stream())
             .then(|| again(&request));
-        let send = |request| Arc::clone(&self.world.upstream).send(request, self.timeouts);
+        let send = |mut request| {
+            self.relay_interim(&mut request);
+            Arc::clone(&self.world.upstream).send(request, self.timeouts)
+        };
         match (send(request).await, again) {
             (Err(error), Some(again)) if error.fault == Fault::StaleConnection => send(again).await,
             (sent, _) => sent,
+        }
+    }
+
+    /// Has interim responses relayed to the client, past the guest. What another
+    /// than a backend says is for the guest alone.
+    ///
+    /// <https://www.rfc-editor.org/rfc/rfc9110#section-15.2>
+    fn relay_interim(&self, request: &mut Request<Body>) {
+        if let Some(ticket) = &self.ticket
+            && let Some(sink) = &ticket.interim
+            && self.world.backend(request.uri()).is_some()
+        {
+            let sink = Arc::clone(sink);
+            hyper::ext::on_informational(request, move |interim| {
+                sink(interim.status(), interim.headers());
+            });
         }
     }
 

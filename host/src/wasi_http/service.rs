@@ -56,7 +56,8 @@ impl Service {
 
     /// Answers a request. To drop the answer cancels what the guest sends for it.
     ///
-    /// Interim responses are not relayed: `wasi:http` has none.
+    /// `wasi:http` has no interim responses: those of backends are relayed past
+    /// the guest.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
         request: Request<Body>,
@@ -65,7 +66,8 @@ impl Service {
     ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let told = body.is_end_stream() && request::tell_no_body(&mut parts);
-        let ticket = Arc::new(Ticket::new(told, parts.extensions.get().copied()));
+        let tag = parts.extensions.get().copied();
+        let ticket = Arc::new(Ticket::new(told, tag, client.interim));
         match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {
                 let mut waiting = Waiting {

@@ -7,6 +7,7 @@ use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::edge::Tag;
+use crate::exchange::InterimSink;
 use crate::metering::Exceeded;
 use crate::progress::Progress;
 use crate::tunnel::Tunnel;
@@ -23,12 +24,14 @@ pub(super) struct Ticket {
     client_failure: OnceLock<StatusCode>,
     exceeded: OnceLock<Exceeded>,
     tunnel: Mutex<Option<Tunnel>>,
+    /// Takes interim responses, if the client can.
+    pub(super) interim: Option<InterimSink>,
 }
 
 impl Ticket {
     /// `told_no_body` is whether the guest was shown a `content-length` of 0
     /// that the client did not send.
-    pub(super) fn new(told_no_body: bool, tag: Option<Tag>) -> Self {
+    pub(super) fn new(told_no_body: bool, tag: Option<Tag>, interim: Option<InterimSink>) -> Self {
         Self {
             told_no_body,
             tag,
@@ -39,6 +42,7 @@ impl Ticket {
             client_failure: OnceLock::default(),
             exceeded: OnceLock::default(),
             tunnel: Mutex::default(),
+            interim,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A scenario speaks HTTP to a balancer and has scripted backends behind it; it
 //! does not know what runs in between. What a platform cannot do is declared,
-//! with the reason, in [`gaps`]; a gap that closes fails like a rule that breaks.
+//! with the reason and with what is seen instead, in [`gaps`]; a gap that closes, or
+//! that shows as anything else, fails like a rule that breaks.
 //!
 //! ```console
 //! $ cargo test --test conformance -- [RUNTIME]... [PART OF A SCENARIO'S NAME]...
@@ -11,6 +12,7 @@
 //! `CONFORMANCE=all` is set or they are named.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod failure;
 mod gaps;
 mod matrix;
 mod runner;
@@ -29,11 +31,11 @@ fn main() -> ExitCode {
     if let [case, runtime, scenario] = &*arguments
         && case == runner::CASE
     {
-        runner::perform(runtime, scenario);
-        return ExitCode::SUCCESS;
+        return runner::perform(runtime, scenario);
     }
     let selection = Selection::of(&arguments);
     gaps::check();
+    failure::check();
     let outcomes = runner::run(&selection);
     let report = matrix::report(&selection, &outcomes);
     let document = matrix::document();

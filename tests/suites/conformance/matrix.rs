@@ -105,7 +105,7 @@ each, with scripted backends behind it, and does not know which it is:
 
 A ✓ is a scenario that passes. A number is one that the platform cannot pass, for
 [the reason below](#what-platforms-cannot-do); the suite fails if it passes after
-all, so none of them is out of date.
+all, or falls short in another way than declared, so none of them is out of date.
 
 ";
 
@@ -154,6 +154,6 @@ fn declared() -> String {
 fn cell(runtime: &Runtime, scenario: &Scenario) -> String {
     gaps::of(runtime, scenario).map_or_else(
         || "✓".to_owned(),
-        |gap| format!("[{}](#what-platforms-cannot-do)", gap + 1),
+        |gap| format!("[{}](#what-platforms-cannot-do)", gap.number + 1),
     )
 }

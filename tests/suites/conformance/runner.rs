@@ -2,13 +2,15 @@
 //! other's, and what it says is shown if it fails.
 
 use std::env;
-use std::process::{Command, Stdio};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use crate::failure;
 use crate::gaps;
 use crate::runtime::Runtime;
 use crate::runtimes;
@@ -16,6 +18,9 @@ use crate::scenarios::{self, Scenario};
 
 /// The argument that makes this program perform one scenario.
 pub(crate) const CASE: &str = "--case";
+
+/// What the program then exits with if the scenario fails as a gap declares.
+const AS_DECLARED: u8 = 3;
 
 /// How many are run at once. Most of them wait more than they compute.
 const PARALLEL: usize = 2;
@@ -152,30 +157,51 @@ fn case(runtime: &'static Runtime, scenario: &'static Scenario) -> Outcome {
     Outcome {
         runtime,
         scenario,
-        verdict: match (output.status.success(), gaps::of(runtime, scenario)) {
-            (true, None) => Verdict::Passed,
-            (true, Some(gap)) => Verdict::Closed(gap),
-            (false, Some(gap)) => Verdict::Gap(gap),
-            (false, None) => Verdict::Failed,
+        verdict: match (output.status.code(), gaps::of(runtime, scenario)) {
+            (Some(0), None) => Verdict::Passed,
+            (Some(0), Some(gap)) => Verdict::Closed(gap.number),
+            (Some(code), Some(gap)) if code == i32::from(AS_DECLARED) => Verdict::Gap(gap.number),
+            (_, _) => Verdict::Failed,
         },
         output: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
-/// Performs one scenario in this process.
+/// Performs one scenario in this process. What it exits with, and says on standard
+/// error, is for [`case`].
 ///
 /// # Panics
-/// It fails.
-pub(crate) fn perform(runtime: &str, scenario: &str) {
+/// There is no such runtime, or scenario.
+#[expect(clippy::print_stderr, reason = "read by who runs the suite")]
+pub(crate) fn perform(runtime: &str, scenario: &str) -> ExitCode {
     let runtime = Runtime::named(runtime).expect("a runtime");
     let scenario = scenarios::all().find(|it| it.name == scenario);
     let scenario = scenario.expect("a scenario");
-    tokio::runtime::Builder::new_current_thread()
+    let event_loop = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap()
-        .block_on(async { timeout(LIMIT, (scenario.perform)(runtime)).await })
-        .unwrap_or_else(|_| panic!("not done within {} s", LIMIT.as_secs()));
+        .unwrap();
+    failure::watch();
+    let performed = catch_unwind(AssertUnwindSafe(|| {
+        event_loop
+            .block_on(async { timeout(LIMIT, (scenario.perform)(runtime)).await })
+            .unwrap_or_else(|_| panic!("not done within {} s", LIMIT.as_secs()));
+    }));
+    let failure = match (performed, failure::first()) {
+        (Ok(()), _) => return ExitCode::SUCCESS,
+        (Err(_), None) => return ExitCode::FAILURE,
+        (Err(_), Some(failure)) => failure,
+    };
+    let Some(gap) = gaps::of(runtime, scenario) else {
+        return ExitCode::FAILURE;
+    };
+    match failure.is(gap.seen) {
+        Ok(()) => AS_DECLARED.into(),
+        Err(difference) => {
+            eprintln!("not as its gap declares: {difference}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 impl Verdict {

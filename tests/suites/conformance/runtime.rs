@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
+use edgelb_tests::client;
 use edgelb_tests::nginx::Directory;
 use edgelb_tests::process::Running;
 
+use crate::failure;
 use crate::runtimes;
 
 /// A runtime, and how it is told what to do.
@@ -76,11 +78,24 @@ impl Runtime {
         runtimes::ALL.iter().find(|runtime| runtime.name == name)
     }
 
-    /// Starts the balancer.
+    /// Starts the balancer, and sees that it answers.
+    ///
+    /// # Panics
+    /// It does not.
+    pub(crate) async fn start(&self, environment: &Environment) -> Balancer {
+        failure::answered(false);
+        let balancer = self.launch(environment).await;
+        let health = client::get(balancer.address, "/.well-known/edgelb/health").await;
+        assert_eq!(health.status(), 200, "{health:?}");
+        failure::answered(true);
+        balancer
+    }
+
+    /// Starts the balancer, whatever it may answer.
     ///
     /// # Panics
     /// It does not get ready.
-    pub(crate) async fn start(&self, environment: &Environment) -> Balancer {
+    pub(crate) async fn launch(&self, environment: &Environment) -> Balancer {
         let program = (self.program)(environment);
         let (address, ready) = (program.address, program.ready);
         let mut balancer = program.spawn();

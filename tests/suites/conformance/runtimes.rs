@@ -23,13 +23,12 @@ pub(crate) static ALL: [Runtime; 6] = [
     },
     Runtime {
         name: "host-wasi-http",
-        about: "`edgelb serve --door wasi-http --threads 1`",
+        about: "`edgelb serve --door wasi-http`",
         clients: Clients::ByConnection,
         refusal: Refusal::ToStart,
         is_provided: true,
         missing: || None,
-        // By this door each thread has a view of its own.
-        program: |environment| host(&["--door", "wasi-http", "--threads", "1"], environment),
+        program: |environment| host(&["--door", "wasi-http"], environment),
     },
     Runtime {
         name: "workerd",

@@ -20,6 +20,8 @@ async fn usage_errors_exit_with_2_and_name_what_is_wrong() {
         (&["serve", "--drain-timeout", "soon"], "soon"),
         (&["serve", "--log-format", "xml"], "xml"),
         (&["serve", "--component"], "--component"),
+        (&["sim"], "<FILE>"),
+        (&["sim", "x.toml", "--seeds", "5"], "`0..256`"),
         (&["dance"], "dance"),
     ] {
         let ended = Edgelb::default().args(arguments).run().await;
@@ -119,9 +121,11 @@ async fn a_file_alone_is_enough_to_serve() {
 #[tokio::test]
 async fn any_component_can_be_served_by_the_standard_door() {
     let directory = Directory::new();
-    let backend = Backend::start(|_| Reply::ok("from the origin"));
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
+    let reply = Reply::raw(hints).followed_by(Reply::ok("from the origin"));
+    let backend = Backend::start(move |_| reply.clone());
     let mut edgelb = Edgelb::serve()
-        .args(["--door", "wasi-http", "--threads", "1", "--component"])
+        .args(["--door", "wasi-http", "--component"])
         .arg(directory.write("handler.wasm", HANDLER))
         .env("ORIGIN", backend.authority())
         .start()
@@ -131,10 +135,35 @@ async fn any_component_can_be_served_by_the_standard_door() {
     }
     let through = client::get(edgelb.address, "/").await;
     assert_eq!(through.text(), "from the origin");
+    // Whom it asks and why is its own affair, and so are their hints.
+    assert!(through.interim.is_empty(), "{through:?}");
     assert_eq!(client::get(edgelb.address, "/trap").await.status(), 502);
     assert_eq!(client::get(edgelb.address, "/count").await.text(), "1");
     edgelb.process.signal(Signal::TERM);
     let ended = edgelb.process.ended().await;
     assert_eq!(ended.status.code(), Some(0));
     assert!(ended.stderr.contains("instance lost"), "{}", ended.stderr);
+}
+
+/// By the standard door nothing is shared between threads, so that one of them
+/// is the default, and more are said to be of several minds.
+#[tokio::test]
+async fn several_threads_of_several_minds_are_asked_for_and_told_of() {
+    const NOTE: &str = "each has its own view of the backends' health";
+    for (door, threads, told) in [
+        ("wasi-http", None, false),
+        ("wasi-http", Some("1"), false),
+        ("wasi-http", Some("3"), true),
+        ("exchange", Some("3"), false),
+    ] {
+        let mut edgelb = Edgelb::serve().args(["--door", door]);
+        if let Some(threads) = threads {
+            edgelb = edgelb.args(["--threads", threads]);
+        }
+        let edgelb = edgelb.env("BACKEND_A", "http://127.0.0.1:9").start().await;
+        let said = edgelb.process.stderr_so_far();
+        let note = said.find(NOTE);
+        assert_eq!(note.is_some(), told, "{door} {threads:?}: {said}");
+        assert!(note < said.find("listening on "), "{said}");
+    }
 }

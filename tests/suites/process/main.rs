@@ -15,6 +15,7 @@ mod load;
 mod messages;
 mod reports;
 mod shutdown;
+mod sim;
 mod stage;
 mod startup;
 mod terminator;

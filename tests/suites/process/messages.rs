@@ -13,7 +13,11 @@ crate::both_doors!(
     parts_and_encodings_pass_untouched,
     redirects_pass_unfollowed,
     large_heads_pass,
+    a_server_wide_options_passes,
     an_expectation_is_met,
+    interim_responses_arrive_before_the_final_one,
+    interim_responses_do_not_wait_for_the_final_one,
+    http_1_0_gets_no_interim_response,
 );
 
 /// The backend that received the only request.
@@ -163,6 +167,17 @@ async fn large_heads_pass(door: Door) {
     assert_eq!(request.head.field("x-large"), Some(&*large));
 }
 
+/// <https://www.rfc-editor.org/rfc/rfc9112#section-3.2.4>
+async fn a_server_wide_options_passes(door: Door) {
+    let stage = Stage::new(door).await;
+    stage.both(&Reply::ok(""));
+    assert_eq!(stage.ask("OPTIONS", "*", "").await.status(), 200);
+    assert_eq!(asked(&stage).only().head.start, "OPTIONS * HTTP/1.1");
+    // Of all methods this one alone has such a target.
+    assert_eq!(stage.ask("GET", "*", "").await.status(), 400);
+    assert_eq!(asked(&stage).seen().requests, 1);
+}
+
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1>
 async fn an_expectation_is_met(door: Door) {
     let stage = Stage::new(door).await;
@@ -179,11 +194,9 @@ async fn an_expectation_is_met(door: Door) {
     assert_eq!(asked(&stage).only().upload.unwrap().start, "body");
 }
 
-/// By the standard door there are none: a guest does not get to see them.
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-15.2>
-#[tokio::test]
-async fn interim_responses_arrive_before_the_final_one() {
-    let stage = Stage::new(Door::Exchange).await;
+async fn interim_responses_arrive_before_the_final_one(door: Door) {
+    let stage = Stage::new(door).await;
     let hints = |path| format!("HTTP/1.1 103 Early Hints\r\nlink: <{path}>; rel=preload\r\n\r\n");
     let interim = hints("/a") + &hints("/b");
     stage.both(&Reply::raw(interim).followed_by(Reply::ok("final")));
@@ -205,9 +218,8 @@ async fn interim_responses_arrive_before_the_final_one() {
 }
 
 /// The client learns of them while the backend still thinks.
-#[tokio::test]
-async fn interim_responses_do_not_wait_for_the_final_one() {
-    let stage = Stage::new(Door::Exchange).await;
+async fn interim_responses_do_not_wait_for_the_final_one(door: Door) {
+    let stage = Stage::new(door).await;
     let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
     stage.both(&Reply::raw(hints).hang());
     let mut client = Client::connect(stage.address()).await;
@@ -217,9 +229,8 @@ async fn interim_responses_do_not_wait_for_the_final_one() {
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-15.2>: to a client that
 /// knows none, none is sent.
-#[tokio::test]
-async fn http_1_0_gets_no_interim_response() {
-    let stage = Stage::new(Door::Exchange).await;
+async fn http_1_0_gets_no_interim_response(door: Door) {
+    let stage = Stage::new(door).await;
     let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n";
     stage.both(&Reply::raw(hints).followed_by(Reply::ok("final")));
     let mut client = Client::connect(stage.address()).await;

@@ -1,4 +1,9 @@
-//! The simulator, with the component that ships and with others.
+//! The simulator: what it says of the component, and what it finds.
+
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod laws;
 mod limits;
+mod native;
+mod runs;
+mod shipped;

@@ -43,7 +43,6 @@ pub(crate) fn classify(code: &ErrorCode) -> (Cause, Delivery) {
         | ErrorCode::HttpRequestTrailerSize(_) => (Cause::HttpRequestDenied, MaybeSent),
 
         ErrorCode::ConnectionTerminated => (Cause::ConnectionTerminated, MaybeSent),
-        ErrorCode::ConnectionReadTimeout => (Cause::ConnectionReadTimeout, MaybeSent),
         ErrorCode::ConnectionWriteTimeout => (Cause::ConnectionWriteTimeout, MaybeSent),
         ErrorCode::HttpResponseIncomplete | ErrorCode::HttpResponseBodySize(_) => {
             (Cause::HttpResponseIncomplete, MaybeSent)
@@ -51,7 +50,10 @@ pub(crate) fn classify(code: &ErrorCode) -> (Cause, Delivery) {
         ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {
             (Cause::HttpResponseHeaderSectionSize, MaybeSent)
         }
-        ErrorCode::HttpResponseTimeout => (Cause::HttpResponseTimeout, MaybeSent),
+        // What stock runtimes call a first byte that does not come.
+        ErrorCode::ConnectionReadTimeout | ErrorCode::HttpResponseTimeout => {
+            (Cause::HttpResponseTimeout, MaybeSent)
+        }
         ErrorCode::HttpUpgradeFailed => (Cause::HttpUpgradeFailed, MaybeSent),
         ErrorCode::HttpProtocolError
         | ErrorCode::HttpResponseTrailerSectionSize(_)
@@ -145,6 +147,16 @@ mod tests {
         ];
         for (code, expected) in cases {
             assert_eq!(classify(&code).1, expected, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_does_not_come_has_one_name() {
+        for code in [
+            ErrorCode::ConnectionReadTimeout,
+            ErrorCode::HttpResponseTimeout,
+        ] {
+            assert_eq!(classify(&code).0, Cause::HttpResponseTimeout, "{code:?}");
         }
     }
 

@@ -25,7 +25,8 @@
 //! once an instance, and for each ejection, trial and recovery of a backend.
 //!
 //! # What WASI-HTTP cannot do
-//! - Interim responses (1xx) are not visible, so they are not relayed.
+//! - Interim responses (1xx) are not visible, so they are not relayed, unless
+//!   the runtime does so of itself, as our own host does.
 //! - Where the runtime hides `connection`, fields it names cannot be dropped.
 //! - Where the runtime hides `transfer-encoding`, a GET or HEAD with content
 //!   looks like one without: it is sent with its content once, without it again.

@@ -168,7 +168,13 @@ impl FromStr for Bound {
 fn number(text: &str) -> Option<f64> {
     let text = text.trim();
     // A unit, and how many of it make one.
-    let units = [("%", 100.0), ("ms", 1.0), ("s", 1e-3), ("", 1.0)];
+    let units = [
+        ("%", 100.0),
+        ("ms", 1.0),
+        ("s", 1e-3),
+        ("m", 1e-3 / 60.0),
+        ("", 1.0),
+    ];
     let mut units = units.into_iter();
     let (text, parts) = units.find_map(|(unit, parts)| Some((text.strip_suffix(unit)?, parts)))?;
     let number: f64 = text.trim().parse().ok()?;

@@ -2,8 +2,9 @@
 //!
 //! By the request's path: `/trap-begin` traps in `begin`, `/trap-settle` in the
 //! first `settle` of the exchange, `/spin-begin` never returns from `begin`,
-//! and `/hog-begin/N` takes N bytes of memory there, never to give them back.
-//! All else is the real policy.
+//! `/hog-begin/N` takes N bytes of memory there, never to give them back, and
+//! `/deliver-twice` takes all that failed for not delivered. All else is the
+//! real policy.
 
 #![cfg(target_family = "wasm")]
 
@@ -12,13 +13,15 @@ use std::collections::BTreeSet;
 
 use edgelb_policy::Policy;
 use edgelb_policy::bindings::exports::edgelb::balancer::exchange::{
-    BodyEnd, EffectiveConfiguration, Effects, ExchangeId, Guest, Outcome, RequestHead, Step, Tail,
-    Timestamp,
+    BodyEnd, Delivery, EffectiveConfiguration, Effects, ExchangeId, Guest, Outcome, RequestHead,
+    Step, Tail, Timestamp,
 };
 
 thread_local! {
     /// The exchanges whose `settle` traps.
     static DOOMED: RefCell<BTreeSet<ExchangeId>> = const { RefCell::new(BTreeSet::new()) };
+    /// The exchanges whose failures are told wrongly.
+    static HASTY: RefCell<BTreeSet<ExchangeId>> = const { RefCell::new(BTreeSet::new()) };
 }
 
 struct Faulty;
@@ -42,14 +45,24 @@ impl Guest for Faulty {
                 path == "/trap-settle"
             }
         };
+        let hasty = path == "/deliver-twice";
         let step = Policy::begin(head, now, seed);
         if doomed {
             DOOMED.with_borrow_mut(|ids| ids.insert(step.exchange));
         }
+        if hasty {
+            HASTY.with_borrow_mut(|ids| ids.insert(step.exchange));
+        }
         step
     }
 
-    fn settle(exchange: ExchangeId, outcome: Outcome, now: Timestamp) -> Step {
+    fn settle(exchange: ExchangeId, mut outcome: Outcome, now: Timestamp) -> Step {
+        if let Outcome::Failed(failure) = &mut outcome
+            && HASTY.with_borrow(|ids| ids.contains(&exchange))
+        {
+            failure.delivery = Delivery::NotSent;
+            failure.replayable = true;
+        }
         if DOOMED.with_borrow_mut(|ids| ids.remove(&exchange)) {
             std::process::abort();
         }

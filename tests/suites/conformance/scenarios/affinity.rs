@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::scenarios;
 use crate::runtime::Runtime;
-use crate::stage::{NAMES, Stage, by, environment};
+use crate::stage::{ENOUGH, NAMES, Stage, by, environment};
 
 scenarios!("Affinity":
     a_client_goes_where_its_address_went,
@@ -36,7 +36,7 @@ async fn homes(stage: &Stage) -> Vec<usize> {
 async fn a_client_goes_where_its_address_went(runtime: &'static Runtime) {
     let stage = Stage::new(runtime, &[("STICKY_SESSIONS", "false")]).await;
     let mut used = BTreeSet::new();
-    for number in 1..20 {
+    for number in 1..=ENOUGH {
         let home = by(&stage.get_as(number, "/", "").await);
         for target in ["/elsewhere", "/?again"] {
             let response = stage.get_as(number, target, "").await;
@@ -52,7 +52,7 @@ async fn users_go_where_the_key_says(runtime: &'static Runtime) {
         let settings = [("AFFINITY_KEY", key), ("STICKY_SESSIONS", "false")];
         let stage = Stage::new(runtime, &settings).await;
         let mut used = BTreeSet::new();
-        for user in 0..USERS / 2 {
+        for user in 0..ENOUGH {
             let mut homes = BTreeSet::new();
             for turn in 0..2 {
                 let (target, fields) = match key {
@@ -73,8 +73,7 @@ async fn without_a_key_requests_spread(runtime: &'static Runtime) {
     let settings = [("AFFINITY_KEY", "none"), ("STICKY_SESSIONS", "false")];
     let stage = Stage::new(runtime, &settings).await;
     let mut used = BTreeSet::new();
-    // That one of three is never met has odds of 1 in 60 million.
-    for _ in 0..45 {
+    for _ in 0..ENOUGH {
         used.insert(by(&stage.get("/").await));
     }
     assert_eq!(used.len(), 3);

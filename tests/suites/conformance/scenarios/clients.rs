@@ -96,5 +96,9 @@ fn leave(client: Client) {
 async fn is_cancelled(stage: &Stage, home: usize) {
     let cancelled = stage.backends[home].until("its end", |seen| seen.gone == 1);
     let cancelled = tokio::time::timeout(Duration::from_secs(4), cancelled).await;
-    assert!(cancelled.is_ok(), "the backend's connection ends");
+    let health = stage.get("/.well-known/edgelb/health").await.status();
+    assert!(
+        cancelled.is_ok(),
+        "the backend's connection ends; it is kept, by a balancer whose health is {health}"
+    );
 }

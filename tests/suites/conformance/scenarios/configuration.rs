@@ -42,7 +42,7 @@ async fn is_refused(runtime: &'static Runtime, environment: &Environment, words:
             ended.stderr
         }
         Refusal::OfRequests => {
-            let mut balancer = runtime.start(environment).await;
+            let mut balancer = runtime.launch(environment).await;
             for _ in 0..2 {
                 let response = client::get(balancer.address, "/").await;
                 assert_eq!(response.status(), 500);

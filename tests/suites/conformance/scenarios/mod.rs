@@ -5,6 +5,7 @@ mod affinity;
 mod bodies;
 mod clients;
 mod configuration;
+mod failures;
 mod health;
 mod identity;
 mod requests;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
         sessions::SCENARIOS,
         health::SCENARIOS,
         retries::SCENARIOS,
+        failures::SCENARIOS,
         requests::SCENARIOS,
         responses::SCENARIOS,
         bodies::SCENARIOS,

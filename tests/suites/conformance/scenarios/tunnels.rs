@@ -4,7 +4,7 @@ use edgelb_tests::backend::Backend;
 use edgelb_tests::noise::Noise;
 use edgelb_tests::script::Reply;
 use edgelb_tests::websocket::{
-    CloseCode, CloseFrame, Echo, Error, Message, connect, receive, try_connect,
+    CloseCode, CloseFrame, Echo, Error, Message, WebSocket, receive, try_connect,
 };
 use edgelb_tests::within;
 use futures_util::SinkExt as _;
@@ -28,6 +28,15 @@ async fn over(runtime: &'static Runtime, echo: &Echo) -> Balancer {
         .await
 }
 
+/// Opens one.
+async fn open(balancer: &Balancer, target: &str) -> WebSocket {
+    match try_connect(balancer.address, target).await {
+        Ok((socket, _)) => socket,
+        Err(Error::Http(response)) => panic!("{} in place of a tunnel", response.status()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 /// Rather a word than a dead tunnel.
 async fn a_web_socket_opens_or_is_refused_clearly(runtime: &'static Runtime) {
     let echo = Echo::start();
@@ -48,7 +57,7 @@ async fn a_web_socket_opens_or_is_refused_clearly(runtime: &'static Runtime) {
 async fn messages_of_a_mebibyte_pass_both_ways(runtime: &'static Runtime) {
     let echo = Echo::start();
     let balancer = over(runtime, &echo).await;
-    let mut socket = connect(balancer.address, "/socket").await;
+    let mut socket = open(&balancer, "/socket").await;
     let noise: Vec<u8> = Noise::new(3, 1 << 20).flatten().collect();
     let text = "ö".repeat(1 << 19);
     for message in [Message::binary(noise), Message::text(text)] {
@@ -66,7 +75,7 @@ async fn messages_of_a_mebibyte_pass_both_ways(runtime: &'static Runtime) {
 async fn close_codes_pass_both_ways(runtime: &'static Runtime) {
     let echo = Echo::start();
     let balancer = over(runtime, &echo).await;
-    let mut socket = connect(balancer.address, "/").await;
+    let mut socket = open(&balancer, "/").await;
     socket
         .send(Message::text("close 4001 enough"))
         .await
@@ -77,7 +86,7 @@ async fn close_codes_pass_both_ways(runtime: &'static Runtime) {
     assert_eq!((frame.code.into(), &*frame.reason), (4001_u16, "enough"));
     drop(socket);
 
-    let mut socket = connect(balancer.address, "/").await;
+    let mut socket = open(&balancer, "/").await;
     let frame = CloseFrame {
         code: CloseCode::from(4002),
         reason: "goodbye".into(),
@@ -110,7 +119,7 @@ async fn a_failed_handshake_goes_to_another_backend(runtime: &'static Runtime) {
             Some(reply) => home.always(reply),
             None => home.refuse(),
         }
-        let mut socket = connect(balancer.address, "/").await;
+        let mut socket = open(&balancer, "/").await;
         socket.send(Message::text("through")).await.unwrap();
         assert_eq!(
             receive(&mut socket).await,
@@ -130,14 +139,14 @@ async fn a_refused_handshake_is_forwarded(runtime: &'static Runtime) {
     stage.all(&Reply::new(403, &[], "not you"));
     match try_connect(stage.address(), "/").await {
         Err(Error::Http(response)) => assert_eq!(response.status(), 403),
-        other => panic!("a 403 in place of {other:?}"),
+        other => panic!("{other:?} in place of a 403"),
     }
 }
 
 async fn a_client_that_leaves_ends_the_tunnel(runtime: &'static Runtime) {
     let echo = Echo::start();
     let balancer = over(runtime, &echo).await;
-    let mut socket = connect(balancer.address, "/").await;
+    let mut socket = open(&balancer, "/").await;
     socket.send(Message::text("through")).await.unwrap();
     receive(&mut socket).await;
     drop(socket);

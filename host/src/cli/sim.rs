@@ -1,0 +1,242 @@
+//! `edgelb sim`: scenarios in virtual time.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal as _, Write as _, stderr};
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use edgelb_host::Door;
+use edgelb_host::sim::{Bound, Measure, Run, Scenario, Simulation, Summary, Sweep, shrink};
+
+use super::args::{DoorArg, SimArgs};
+
+/// How many smaller scenarios are tried before the smallest so far must do.
+const SHRINKING: usize = 500;
+/// How many violations are told of; they tend to be of one kind.
+const TOLD: usize = 5;
+
+pub(super) fn run(args: &SimArgs) -> anyhow::Result<()> {
+    if args.files.len() > 1 && (args.trace.is_some() || args.report.is_some()) {
+        bail!("--trace and --report are of one scenario: give one file");
+    }
+    let mut failed = 0;
+    for file in &args.files {
+        let simulation = load(file, args)?;
+        let passed = match &args.seeds {
+            Some(seeds) => sweep(file, &simulation, seeds.clone(), args)?,
+            None => once(file, &simulation, args)?,
+        };
+        failed += usize::from(!passed);
+    }
+    if failed > 0 {
+        bail!("{failed} of {} scenarios failed", args.files.len());
+    }
+    Ok(())
+}
+
+fn load(file: &Path, args: &SimArgs) -> anyhow::Result<Simulation> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("`{name}` cannot be read"))?;
+    let scenario: Scenario = text.parse().with_context(|| format!("`{name}`"))?;
+    let mut builder = Simulation::of(scenario).door(match args.door {
+        DoorArg::Exchange => Door::Exchange,
+        DoorArg::WasiHttp => Door::WasiHttp,
+    });
+    if let Some(component) = &args.component {
+        let bytes = std::fs::read(component)
+            .with_context(|| format!("--component `{}` cannot be read", component.display()))?;
+        builder = builder.component(bytes);
+    }
+    builder.build().with_context(|| format!("`{name}`"))
+}
+
+/// One run of a scenario: what came of it, and whether that was expected.
+fn once(file: &Path, simulation: &Simulation, args: &SimArgs) -> anyhow::Result<bool> {
+    let scenario = simulation.scenario();
+    let seed = args.seed.unwrap_or(scenario.seed);
+    let began = Instant::now();
+    let run = simulation.run_seed(seed)?;
+    let took = began.elapsed();
+    println!("{}", title(file, scenario));
+    println!(
+        "seed {seed}: {} of virtual time and {} requests in {:.2} s",
+        humantime::format_duration(scenario.duration),
+        run.summary.requests,
+        took.as_secs_f64()
+    );
+    println!();
+    print!("{}", table(&run.summary));
+    if let Some(path) = &args.trace {
+        let write = || -> std::io::Result<()> {
+            let mut writer = BufWriter::new(File::create(path)?);
+            run.trace.write(&mut writer)?;
+            writer.flush()
+        };
+        write().with_context(|| format!("--trace `{}` cannot be written", path.display()))?;
+    }
+    Ok(verdict(scenario, &run))
+}
+
+/// Many runs of a scenario, up to the first that fails.
+fn sweep(
+    file: &Path,
+    simulation: &Simulation,
+    seeds: Range<u64>,
+    args: &SimArgs,
+) -> anyhow::Result<bool> {
+    let scenario = simulation.scenario();
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let count = seeds.end - seeds.start;
+    let sweep = Sweep {
+        seeds,
+        threads: args.threads.map_or(cores, NonZeroUsize::get),
+    };
+    let progress = Progress::new(count);
+    let began = Instant::now();
+    let swept = sweep.run(simulation, |done| progress.tell(done))?;
+    progress.end();
+    println!("{}", title(file, scenario));
+    println!(
+        "{} of {count} seeds passed in {:.1} s",
+        swept.passed,
+        began.elapsed().as_secs_f64()
+    );
+    for (measure, least, most) in &swept.extremes {
+        let (least, most) = (shown(measure, *least), shown(measure, *most));
+        println!("  {:<16}{least} .. {most}", measure.to_string());
+    }
+    println!();
+    let Some(run) = swept.failed else {
+        return Ok(true);
+    };
+    println!("seed {} fails:", run.seed);
+    verdict(scenario, &run);
+    println!("again: edgelb sim {} --seed {}", file.display(), run.seed);
+    if let Some(violation) = run.violations.first() {
+        let smallest = shrink(simulation, run.seed, violation.law, SHRINKING)?;
+        println!("the smallest scenario found that breaks the same law:\n\n{smallest}");
+    }
+    Ok(false)
+}
+
+fn title(file: &Path, scenario: &Scenario) -> String {
+    let name = match &*scenario.name {
+        "" => file.display().to_string(),
+        name => name.to_owned(),
+    };
+    match &*scenario.about {
+        "" => name,
+        about => format!("{name}: {about}"),
+    }
+}
+
+/// The figures of a run, one a line.
+fn table(summary: &Summary) -> String {
+    let plain = [
+        Measure::Availability,
+        Measure::Failures,
+        Measure::P50,
+        Measure::P95,
+        Measure::P99,
+        Measure::Slowest,
+        Measure::Retries,
+        Measure::Stickiness,
+        Measure::Moved,
+        Measure::Ejections,
+        Measure::Detect,
+        Measure::Recover,
+    ];
+    let shares = summary.answers.iter();
+    let shares = shares.map(|(backend, _)| Measure::Share(backend.clone()));
+    let seldom = [Measure::Exceeded, Measure::Lost];
+    let seldom = seldom.into_iter().filter(|it| summary.measure(it) > 0.0);
+    let mut table = String::new();
+    for measure in plain.into_iter().chain(shares).chain(seldom) {
+        let value = shown(&measure, summary.measure(&measure));
+        table.push_str(&format!("  {:<16}{value:>12}\n", measure.to_string()));
+    }
+    table
+}
+
+/// A value with its unit.
+fn shown(measure: &Measure, value: f64) -> String {
+    match measure {
+        Measure::Availability | Measure::Stickiness | Measure::Moved | Measure::Share(_) => {
+            format!("{:.3} %", value * 100.0)
+        }
+        Measure::P50
+        | Measure::P95
+        | Measure::P99
+        | Measure::Slowest
+        | Measure::Detect
+        | Measure::Recover => format!("{value} ms"),
+        Measure::Requests
+        | Measure::Failures
+        | Measure::Retries
+        | Measure::Ejections
+        | Measure::Exceeded
+        | Measure::Lost => format!("{value}"),
+    }
+}
+
+fn bounds(measure: &Measure, bound: &Bound) -> String {
+    let number = |value: f64| shown(measure, value);
+    match (bound.min, bound.max) {
+        (Some(min), Some(max)) if min.to_bits() == max.to_bits() => format!("= {}", number(min)),
+        (Some(min), Some(max)) => format!("{} .. {}", number(min), number(max)),
+        (Some(min), None) => format!(">= {}", number(min)),
+        (None, Some(max)) => format!("<= {}", number(max)),
+        (None, None) => "anything".to_owned(),
+    }
+}
+
+/// Tells what was not as expected, and answers whether all was.
+fn verdict(scenario: &Scenario, run: &Run) -> bool {
+    println!();
+    for (measure, value, bound) in run.summary.unmet(scenario) {
+        let (value, bound) = (shown(&measure, value), bounds(&measure, &bound));
+        println!("FAILED  {measure}: {value}, expected {bound}");
+    }
+    for violation in run.violations.iter().take(TOLD) {
+        println!("BROKEN  {violation}");
+    }
+    if run.violations.len() > TOLD {
+        println!("        and {} more", run.violations.len() - TOLD);
+    }
+    let passed = run.passed(scenario);
+    if passed {
+        let expected = scenario.expect.bounds().len();
+        println!("passed: all laws, {expected} of {expected} expectations");
+    }
+    println!();
+    passed
+}
+
+/// A bar on a terminal, nothing elsewhere.
+struct Progress(Option<indicatif::ProgressBar>);
+
+impl Progress {
+    fn new(count: u64) -> Self {
+        Self(
+            stderr()
+                .is_terminal()
+                .then(|| indicatif::ProgressBar::new(count)),
+        )
+    }
+
+    fn tell(&self, done: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done);
+        }
+    }
+
+    fn end(self) {
+        if let Some(bar) = self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

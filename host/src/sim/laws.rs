@@ -1,0 +1,424 @@
+//! What must hold of every run, seen from outside: the laws of the balancer.
+//!
+//! They are checked on the trace alone, so they hold of any component that
+//! tells its configuration. Times are milliseconds: what happens in the same
+//! one may have happened in either order, and is given the benefit of the doubt.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::scenario::Scenario;
+use super::trace::{Attempt, End, Entry, Exchange, Isolate, Outcome, Trace, cause_name};
+use crate::exchange::bindings::EffectiveConfiguration;
+use crate::upstream::Delivery;
+
+/// A law that a run broke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub law: Law,
+    /// By which request.
+    pub request: u64,
+    /// When that was made, in milliseconds since the run began.
+    pub at: u64,
+    /// How.
+    pub message: String,
+}
+
+/// What must hold of every exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Law {
+    /// Whoever waits is answered.
+    Answered,
+    /// There are at most `MAX_RETRIES` attempts beyond the first.
+    Bounded,
+    /// No attempt goes to a backend that the exchange has tried before.
+    AnotherBackend,
+    /// What may have been delivered goes again only if it may be repeated
+    /// (RFC 9110 section 9.2.2).
+    DeliveredOnce,
+    /// What has brought an answer that is no failure of the backend's is not
+    /// tried again.
+    Final,
+    /// What fails is tried again as long as it may be.
+    Persistent,
+    /// The client gets the last attempt's answer, whole.
+    Faithful,
+    /// A backend that is ejected gets no request while another admits, and
+    /// one on trial no other than the trial.
+    Ejected,
+    /// A session stays with its backend as long as that admits.
+    Sticky,
+}
+
+impl fmt::Display for Law {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Answered => "whoever waits is answered",
+            Self::Bounded => "retries are bounded",
+            Self::AnotherBackend => "a retry goes to another backend",
+            Self::DeliveredOnce => "what may not be repeated is delivered once",
+            Self::Final => "what was answered is not tried again",
+            Self::Persistent => "what fails is tried again as long as it may be",
+            Self::Faithful => "the client gets what the backend answered",
+            Self::Ejected => "an ejected backend is left alone",
+            Self::Sticky => "a session stays with its backend",
+        })
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            law,
+            request,
+            at,
+            message,
+        } = self;
+        write!(
+            formatter,
+            "{law}: request {request}, made at {at} ms: {message}"
+        )
+    }
+}
+
+/// What the configuration says that the laws speak of.
+struct Rules<'a> {
+    scenario: &'a Scenario,
+    max_retries: usize,
+    replay_limit: u64,
+    sticky: bool,
+    /// In milliseconds.
+    session_ttl: u64,
+    /// Backends that take no new clients.
+    drained: Vec<bool>,
+}
+
+/// Checks a trace. Of a component that cannot tell its configuration, only
+/// that it answers; of one that cannot tell of ejections, not what it makes of them.
+pub(crate) fn check(
+    trace: &Trace,
+    scenario: &Scenario,
+    configuration: Option<&EffectiveConfiguration>,
+    tells: bool,
+) -> Vec<Violation> {
+    let rules = configuration.map(|it| Rules::new(scenario, it));
+    let admission = Admission::of(trace);
+    let mut violations = Vec::new();
+    for exchange in trace.exchanges() {
+        let mut broken = |law, message| {
+            violations.push(Violation {
+                law,
+                request: exchange.id,
+                at: exchange.begun,
+                message,
+            });
+        };
+        if exchange.end != End::Left && exchange.status.is_none() {
+            broken(Law::Answered, "it got no answer".to_owned());
+        }
+        if let Some(rules) = &rules {
+            rules.attempts(exchange, &mut broken);
+            rules.answer(exchange, &mut broken);
+            if tells {
+                rules.choice(exchange, &admission, &mut broken);
+            }
+        }
+    }
+    violations
+}
+
+impl<'a> Rules<'a> {
+    fn new(scenario: &'a Scenario, configuration: &EffectiveConfiguration) -> Self {
+        let setting = |name: &str| {
+            let mut settings = configuration.settings.iter();
+            settings
+                .find(|it| it.name == name)
+                .map_or("", |it| it.value.as_str())
+        };
+        let number = |name: &str, usual: u64| setting(name).parse().unwrap_or(usual);
+        let drained = scenario.backends.iter().map(|backend| {
+            let mut configured = configuration.backends.iter();
+            configured.any(|it| it.name == backend.name && it.drain)
+        });
+        Self {
+            scenario,
+            max_retries: usize::try_from(number("MAX_RETRIES", 3)).unwrap_or(usize::MAX),
+            replay_limit: configuration.replay_limit,
+            sticky: setting("STICKY_SESSIONS") == "true",
+            session_ttl: number("SESSION_COOKIE_TTL", 86_400).saturating_mul(1000),
+            drained: drained.collect(),
+        }
+    }
+
+    /// How often a request is sent, and why again.
+    fn attempts(&self, exchange: &Exchange, broken: &mut impl FnMut(Law, String)) {
+        let attempts = &exchange.attempts;
+        let most = self.max_retries.saturating_add(1);
+        if attempts.len() > most {
+            let count = attempts.len();
+            broken(
+                Law::Bounded,
+                format!("{count} attempts, where {most} are allowed"),
+            );
+        }
+        for (index, attempt) in attempts.iter().enumerate() {
+            let mut before = attempts.iter().take(index);
+            if before.any(|it| it.backend == attempt.backend) {
+                let backend = self.name(attempt);
+                broken(Law::AnotherBackend, format!("{backend} was tried twice"));
+            }
+            if index + 1 == attempts.len() {
+                break;
+            }
+            match judge(attempt) {
+                Judgement::Answer => {
+                    let told = told(attempt);
+                    broken(
+                        Law::Final,
+                        format!("{told} was followed by another attempt"),
+                    );
+                }
+                Judgement::Delivered if !may_repeat(exchange) => {
+                    let (told, method) = (told(attempt), &exchange.method);
+                    let message = format!("a {method} was sent again after {told}");
+                    broken(Law::DeliveredOnce, message);
+                }
+                Judgement::Delivered | Judgement::NotDelivered => {}
+            }
+        }
+        self.persistence(exchange, broken);
+    }
+
+    /// Whether it was given up too soon.
+    fn persistence(&self, exchange: &Exchange, broken: &mut impl FnMut(Law, String)) {
+        let Some(last) = exchange.attempts.last() else {
+            return;
+        };
+        let clients = exchange
+            .client
+            .and_then(|it| self.scenario.clients.get(it.group));
+        let body = clients.map_or(0, |clients| clients.body) as u64;
+        let may_go_on = match judge(last) {
+            Judgement::Answer => false,
+            Judgement::NotDelivered => true,
+            Judgement::Delivered => may_repeat(exchange) && body <= self.replay_limit,
+        };
+        // Those who made no requests by themselves may have sent any body.
+        if !may_go_on || exchange.end == End::Left || exchange.client.is_none() {
+            return;
+        }
+        let takers = self.drained.iter().filter(|drained| !**drained).count();
+        let due = takers.min(self.max_retries.saturating_add(1));
+        let made = exchange.attempts.len();
+        if made < due {
+            let told = told(last);
+            broken(
+                Law::Persistent,
+                format!("it was given up after {told}, with {made} of {due} attempts made"),
+            );
+        }
+    }
+
+    /// What the client got.
+    fn answer(&self, exchange: &Exchange, broken: &mut impl FnMut(Law, String)) {
+        let (Some(last), Some(status)) = (exchange.attempts.last(), exchange.status) else {
+            return;
+        };
+        match last.outcome {
+            Outcome::Status(sent) if sent != status => {
+                broken(Law::Faithful, format!("{sent} was answered as {status}"));
+            }
+            Outcome::Failed(..) if !(502..=504).contains(&status) => {
+                let told = told(last);
+                broken(Law::Faithful, format!("{told} was answered as {status}"));
+            }
+            Outcome::Status(_) if exchange.by.is_some() && exchange.by != last.backend => {
+                let backend = self.name(last);
+                broken(
+                    Law::Faithful,
+                    format!("the answer is not that of {backend}"),
+                );
+            }
+            Outcome::Status(_) | Outcome::Failed(..) | Outcome::Pending | Outcome::Cancelled => {}
+        }
+    }
+
+    /// Where it was sent.
+    fn choice(
+        &self,
+        exchange: &Exchange,
+        admission: &Admission,
+        broken: &mut impl FnMut(Law, String),
+    ) {
+        let Some(isolate) = exchange.isolate else {
+            return;
+        };
+        for (index, attempt) in exchange.attempts.iter().enumerate() {
+            let Some(backend) = attempt.backend else {
+                continue;
+            };
+            if !admission.refuses(isolate, backend, attempt.begun) {
+                continue;
+            }
+            // Fail open: none of those that are left admits.
+            let tried: Vec<_> = exchange
+                .attempts
+                .iter()
+                .take(index)
+                .map(|it| it.backend)
+                .collect();
+            let mut others = (0..self.scenario.backends.len())
+                .filter(|other| *other != backend && !tried.contains(&Some(*other)))
+                .filter(|other| !self.drained.get(*other).is_some_and(|drained| *drained));
+            if let Some(other) =
+                others.find(|other| admission.admits(isolate, *other, attempt.begun))
+            {
+                let (told, other) = (self.name(attempt), self.backend(other));
+                let message =
+                    format!("it was sent to {told}, which is ejected, while {other} admits");
+                broken(Law::Ejected, message);
+            }
+        }
+        let (Some(session), Some(first)) = (exchange.session, exchange.attempts.first()) else {
+            return;
+        };
+        if self.sticky
+            && super::world::millis(self.scenario.duration) < self.session_ttl
+            && first.backend != Some(session)
+            && admission.admits(isolate, session, first.begun)
+        {
+            let (first, session) = (self.name(first), self.backend(session));
+            let message = format!("it was sent to {first}, its session being with {session}");
+            broken(Law::Sticky, message);
+        }
+    }
+
+    fn name(&self, attempt: &Attempt) -> String {
+        attempt
+            .backend
+            .map_or_else(|| "an unknown name".to_owned(), |it| self.backend(it))
+    }
+
+    fn backend(&self, index: usize) -> String {
+        let backend = self.scenario.backends.get(index);
+        backend.map_or_else(
+            || index.to_string(),
+            |backend| format!("`{}`", backend.name),
+        )
+    }
+}
+
+/// What an attempt's outcome means for the next.
+enum Judgement {
+    /// It is the answer.
+    Answer,
+    /// It failed, and may have been delivered.
+    Delivered,
+    /// It failed, and was not.
+    NotDelivered,
+}
+
+fn judge(attempt: &Attempt) -> Judgement {
+    match attempt.outcome {
+        // These speak of the request, not of the backend.
+        Outcome::Status(501 | 505) => Judgement::Answer,
+        Outcome::Status(status) if status >= 500 => Judgement::Delivered,
+        Outcome::Status(_) | Outcome::Pending | Outcome::Cancelled => Judgement::Answer,
+        Outcome::Failed(_, Delivery::MaybeSent) => Judgement::Delivered,
+        Outcome::Failed(_, Delivery::NotSent) => Judgement::NotDelivered,
+    }
+}
+
+fn may_repeat(exchange: &Exchange) -> bool {
+    exchange.method.is_idempotent() || exchange.repeatable
+}
+
+fn told(attempt: &Attempt) -> String {
+    match attempt.outcome {
+        Outcome::Status(status) => format!("status {status}"),
+        Outcome::Failed(cause, _) => cause_name(cause).to_owned(),
+        Outcome::Pending | Outcome::Cancelled => "an attempt given up".to_owned(),
+    }
+}
+
+/// Which backends admitted when, as each isolate told it.
+struct Admission(BTreeMap<(Isolate, usize), Vec<Change>>);
+
+/// From then on, a backend admits or not.
+struct Change {
+    at: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Admits,
+    /// Until then, and no longer.
+    Ejected(u64),
+    /// To the one that went at this time.
+    Trial,
+}
+
+impl Admission {
+    fn of(trace: &Trace) -> Self {
+        let mut changes: BTreeMap<_, Vec<Change>> = BTreeMap::new();
+        for entry in &trace.entries {
+            let (at, isolate, backend, state) = match entry {
+                Entry::Ejected {
+                    at,
+                    isolate,
+                    backend,
+                    until,
+                    ..
+                } => (at, isolate, backend, State::Ejected(*until)),
+                Entry::Trial {
+                    at,
+                    isolate,
+                    backend,
+                } => (at, isolate, backend, State::Trial),
+                Entry::Recovered {
+                    at,
+                    isolate,
+                    backend,
+                } => (at, isolate, backend, State::Admits),
+                Entry::Exchange(_)
+                | Entry::Lost { .. }
+                | Entry::Started { .. }
+                | Entry::Evicted { .. }
+                | Entry::Exceeded { .. } => continue,
+            };
+            let change = Change { at: *at, state };
+            changes
+                .entry((*isolate, *backend))
+                .or_default()
+                .push(change);
+        }
+        Self(changes)
+    }
+
+    /// The state before this millisecond, and whether it changes within.
+    fn before(&self, isolate: Isolate, backend: usize, time: u64) -> (State, bool) {
+        let Some(changes) = self.0.get(&(isolate, backend)) else {
+            return (State::Admits, false);
+        };
+        let earlier = changes.partition_point(|change| change.at < time);
+        let state = earlier.checked_sub(1).and_then(|last| changes.get(last));
+        let changing = changes.get(earlier).is_some_and(|next| next.at == time);
+        (state.map_or(State::Admits, |change| change.state), changing)
+    }
+
+    /// Whether it certainly did not admit.
+    fn refuses(&self, isolate: Isolate, backend: usize, time: u64) -> bool {
+        match self.before(isolate, backend, time) {
+            (_, true) | (State::Admits, _) => false,
+            // When it is over, who comes next is the trial: told of at that time.
+            (State::Ejected(_) | State::Trial, false) => true,
+        }
+    }
+
+    /// Whether it certainly admitted.
+    fn admits(&self, isolate: Isolate, backend: usize, time: u64) -> bool {
+        self.before(isolate, backend, time) == (State::Admits, false)
+    }
+}
