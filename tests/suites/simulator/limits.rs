@@ -21,6 +21,11 @@ fn simulation(limits: Limits) -> SimulationBuilder {
         .scenario(|it| it.limits = limits)
 }
 
+/// The policy, with faults on request.
+fn faulty(limits: Limits) -> SimulationBuilder {
+    simulation(limits).component(FAULTY)
+}
+
 /// A guest that is no balancer, whose origin is that backend.
 fn handler(limits: Limits) -> SimulationBuilder {
     simulation(limits)
@@ -163,8 +168,11 @@ async fn a_guest_that_never_returns_is_ended() {
     ];
     for (preset, status, limits) in table {
         let limited = || Limits::from(preset);
-        let faulty = simulation(limited()).component(FAULTY);
-        for (simulation, target) in [(faulty, "/spin-begin"), (handler(limited()), "/spin")] {
+        let guests = [
+            (faulty(limited()), "/spin-begin"),
+            (handler(limited()), "/spin"),
+        ];
+        for (simulation, target) in guests {
             let running = simulation.build().unwrap().start();
             let response = running.fetch(get(target)).await.unwrap();
             assert_eq!(response.status().as_u16(), status, "{preset:?} {target}");
@@ -180,41 +188,42 @@ async fn a_guest_that_never_returns_is_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn memory_ends_at_a_page() {
-    let hungry = |limits, target: &str| match target {
-        "/hog" => handler(limits),
-        _ => simulation(limits).component(FAULTY),
-    };
-    for target in ["/hog-begin", "/hog"] {
-        let enough = 8 << 20;
-        let hog = async |pages: u64, bytes: usize| {
-            let memory = Some(pages as usize * PAGE);
-            let simulation = hungry(Limits { memory, ..FREE }, target);
-            ask(simulation, get(&format!("{target}/{bytes}"))).await
-        };
-        let most = (enough / PAGE) as u64;
-        let alone = least(most, most + 64, async |pages| {
-            hog(pages, enough).await.0.status() == 200
-        })
-        .await;
-        let (response, exceeded) = hog(alone - 1, enough).await;
-        assert_eq!(response.status(), 503, "{target}");
-        assert_eq!(response.body(), "error code: 1102", "{target}");
-        assert_eq!(exceeded, ["memory"], "{target}");
-        // So many pages more are so many bytes more.
-        let (response, exceeded) = hog(alone + 3, enough + 3 * PAGE).await;
+    let with_faults: fn(Limits) -> SimulationBuilder = faulty;
+    for (target, guest) in [("/hog-begin", with_faults), ("/hog", handler)] {
+        let mut least_too_much = Vec::new();
+        for pages in [256, 257] {
+            let memory = Some(pages * PAGE);
+            let simulation = guest(Limits { memory, ..FREE }).build().unwrap();
+            let hog = async |bytes: u64| {
+                let running = simulation.start();
+                let response = running.fetch(get(&format!("{target}/{bytes}"))).await;
+                (response.unwrap(), exceeded(&running.trace().entries))
+            };
+            let most = (pages * PAGE) as u64;
+            let too_much = least(0, most, async |bytes| hog(bytes).await.0.status() == 503).await;
+            let (response, exceeded) = hog(too_much).await;
+            assert_eq!(response.body(), "error code: 1102", "{target}");
+            assert_eq!(exceeded, ["memory"], "{target}");
+            let (response, exceeded) = hog(too_much - 1).await;
+            assert_eq!(
+                (response.status().as_u16(), exceeded.len()),
+                (200, 0),
+                "{target}"
+            );
+            least_too_much.push(too_much);
+        }
+        // A page more is a page more.
         assert_eq!(
-            (response.status().as_u16(), exceeded.len()),
-            (200, 0),
+            least_too_much[1] - least_too_much[0],
+            PAGE as u64,
             "{target}"
         );
-        let (response, _) = hog(alone + 2, enough + 3 * PAGE).await;
-        assert_eq!(response.status(), 503, "{target}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn memory_is_the_isolates_and_not_the_requests() {
-    let running = simulation(FREE).component(FAULTY).build().unwrap().start();
+    let running = faulty(FREE).build().unwrap().start();
     let mut statuses = Vec::new();
     for _ in 0..5 {
         let hog = get(&format!("/hog-begin/{}", 40 << 20));
@@ -317,8 +326,7 @@ fn equal_seeds_exceed_equally() {
         path: path.to_owned(),
         ..Clients::at_rate(path, 5.0)
     };
-    let simulation = simulation(limits)
-        .component(FAULTY)
+    let simulation = faulty(limits)
         .backend(Backend::new("B"))
         .clients(clients("/"))
         .clients(clients("/spin-begin"))
