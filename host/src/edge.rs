@@ -16,6 +16,7 @@ use crate::error::{ComponentError, EdgeError};
 use crate::event::{Event, EventSink};
 use crate::exchange::bindings::{EffectiveConfiguration, Scheme};
 use crate::exchange::{Blueprint, Board, Client, Driver, Isolate};
+use crate::metering::Metering;
 use crate::patience::Patient;
 use crate::progress::Progress;
 use crate::upstream::{Client as HttpClient, Closures, IntoAnswer, Timeouts, Trust, Upstream};
@@ -35,6 +36,11 @@ pub enum Door {
 /// component is told none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
+
+/// What a simulation knows a request by, as a request extension: all that is
+/// sent for it carries the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tag(pub(crate) u64);
 
 /// Where a component comes from.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +62,7 @@ pub struct EdgeBuilder {
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
     events: Option<EventSink>,
+    metering: Metering,
 }
 
 /// A running component: one isolate, and what it needs to do its work.
@@ -317,6 +324,13 @@ impl EdgeBuilder {
         self
     }
 
+    /// How the component's processor time is measured, and what it is granted.
+    #[must_use]
+    pub(crate) fn metering(mut self, metering: Metering) -> Self {
+        self.metering = metering;
+        self
+    }
+
     /// Compiles the component, starts its first isolate and asks it for its
     /// configuration.
     ///
@@ -337,7 +351,7 @@ impl EdgeBuilder {
         };
         let compiled = match self.door {
             Door::Exchange => {
-                let blueprint = Arc::new(Blueprint::new(&bytes, self.environment)?);
+                let blueprint = Arc::new(Blueprint::new(&bytes, self.environment, self.metering)?);
                 Compiled::Exchange {
                     configuration: ask(&blueprint)?,
                     blueprint,
@@ -347,12 +361,13 @@ impl EdgeBuilder {
                 // The policy is the same by either door, but by this one it cannot be asked.
                 let configuration = if embedded {
                     let environment = self.environment.clone();
-                    let policy = Blueprint::new(edgelb_artifacts::BALANCER, environment)?;
+                    let bytes = edgelb_artifacts::BALANCER;
+                    let policy = Blueprint::new(bytes, environment, self.metering)?;
                     Some(ask(&policy)?)
                 } else {
                     None
                 };
-                let blueprint = wasi_http::Blueprint::new(&bytes, self.environment)?;
+                let blueprint = wasi_http::Blueprint::new(&bytes, self.environment, self.metering)?;
                 Compiled::WasiHttp {
                     blueprint: Arc::new(blueprint),
                     configuration,

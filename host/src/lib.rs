@@ -51,6 +51,7 @@ mod error;
 mod event;
 mod exchange;
 mod headers;
+mod memory;
 mod metering;
 mod patience;
 mod progress;

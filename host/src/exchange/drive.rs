@@ -19,7 +19,9 @@ use super::replay::Replay;
 use super::tail::TailBody;
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::edge::Tag;
 use crate::error::EdgeError;
+use crate::metering::{Exceeded, Spent};
 use crate::progress::Progress;
 use crate::refusal;
 use crate::upstream::{Fault, SendError, Timeouts, Upstream};
@@ -101,6 +103,7 @@ impl Driver {
         let size = heads::size(&body);
         let body = Replay::new(body);
         let fields = heads::pack_request(&parts);
+        let spent = Spent::default();
         let begun = twice(|| {
             let head = RequestHead {
                 scheme: Scheme::Http,
@@ -108,7 +111,7 @@ impl Driver {
                 body: size,
                 fields: &fields,
             };
-            self.isolate.begin(head, self.clock.now(), self.next_seed())
+            (self.isolate).begin(head, self.clock.now(), self.next_seed(), &spent)
         });
         let mut exchange = Exchange {
             method: parts.method.clone(),
@@ -117,6 +120,8 @@ impl Driver {
             fields,
             body,
             client,
+            tag: parts.extensions.get().copied(),
+            spent,
             progress,
             driver: Arc::clone(self),
         };
@@ -141,9 +146,16 @@ impl Driver {
 
 /// A call that trapped is made once more, on the instance that takes the
 /// place: nothing of it has happened yet, and an instance that outgrew its
-/// memory must not cost whoever came last.
+/// memory must not cost whoever came last. What a platform granted and was
+/// exceeded is not granted again.
 fn twice<T>(mut call: impl FnMut() -> wasmtime::Result<T>) -> wasmtime::Result<T> {
-    call().or_else(|_| call())
+    call().or_else(|trap| {
+        if trap.is::<Exceeded>() {
+            Err(trap)
+        } else {
+            call()
+        }
+    })
 }
 
 /// One exchange, from the first turn to the answer.
@@ -157,6 +169,8 @@ struct Exchange<'a> {
     fields: Vec<u8>,
     body: Replay,
     client: Client,
+    tag: Option<Tag>,
+    spent: Spent,
     progress: &'a Progress,
 }
 
@@ -183,7 +197,7 @@ impl Exchange<'_> {
         loop {
             let (exchange, turn) = match step {
                 Ok(step) => step,
-                Err(_) => return refusal::trapped(),
+                Err(trap) => return refusal::lost(trap.downcast_ref()),
             };
             let attempt = match turn {
                 Turn::Send(attempt) => attempt,
@@ -223,7 +237,7 @@ impl Exchange<'_> {
                             fields: &fields,
                         };
                         let outcome = Outcome::Head(Arrival { head, replayable });
-                        driver.isolate.settle(exchange, outcome, driver.clock.now())
+                        (driver.isolate).settle(exchange, outcome, driver.clock.now(), &self.spent)
                     });
                     arrived = Some((parts, body));
                 }
@@ -245,7 +259,7 @@ impl Exchange<'_> {
                     };
                     step = twice(|| {
                         let outcome = Outcome::Failed(failure);
-                        driver.isolate.settle(exchange, outcome, driver.clock.now())
+                        (driver.isolate).settle(exchange, outcome, driver.clock.now(), &self.spent)
                     });
                 }
             }
@@ -301,6 +315,9 @@ impl Exchange<'_> {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| impossible)?;
         *request.headers_mut() = headers;
+        if let Some(tag) = self.tag {
+            request.extensions_mut().insert(tag);
+        }
         if let Some(sink) = &self.client.interim {
             let sink = Arc::clone(sink);
             hyper::ext::on_informational(&mut request, move |interim| {

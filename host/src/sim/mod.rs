@@ -9,6 +9,7 @@ mod limits;
 mod location;
 mod network;
 mod pieces;
+mod platform;
 mod report;
 mod run;
 mod scenario;
@@ -19,7 +20,7 @@ mod trace;
 mod world;
 
 pub use laws::{Law, Violation};
-pub use limits::Preset;
+pub use limits::{Limits, Preset};
 pub use location::{Birth, Runtime};
 pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};
 pub use scenario::{

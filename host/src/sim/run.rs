@@ -23,6 +23,7 @@ use crate::body::{Body, BodyError};
 use crate::edge::{Door, Edge, EdgeBuilder};
 use crate::error::EdgeError;
 use crate::exchange::bindings::EffectiveConfiguration;
+use crate::metering::Metering;
 use crate::upstream::{Closures, IntoAnswer};
 
 /// A scenario, and the component to run in it.
@@ -350,6 +351,7 @@ impl SimulationBuilder {
             .door(self.door)
             .envs(scenario.environment.clone())
             .upstream(Arc::new(Closures::new()))
+            .metering(Metering::Fuel(scenario.limits.effective().grant()))
             .build()?;
         let configuration = edge.configuration().cloned().map(Arc::new);
         let starter = self.starter.unwrap_or_else(|| starter(edge));

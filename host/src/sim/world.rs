@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::Request;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::backend::Model;
@@ -37,6 +38,8 @@ pub(crate) struct World {
 #[derive(Default)]
 struct Record {
     open: BTreeMap<u64, Exchange>,
+    /// What those that are open may send at a time.
+    connections: BTreeMap<u64, Arc<Semaphore>>,
     trace: Trace,
     received: Vec<Received>,
 }
@@ -71,7 +74,7 @@ impl World {
             ..Record::default()
         };
         Self {
-            limits: scenario.limits.limits(),
+            limits: scenario.limits.effective(),
             dice: Dice::new(seed),
             clock: Arc::new(TokioClock::anchored(SystemTime::UNIX_EPOCH + EPOCH)),
             backends,
@@ -150,6 +153,7 @@ impl World {
     /// A request came to its end.
     pub(crate) fn close(&self, request: u64, finish: impl FnOnce(&mut Exchange)) {
         let mut record = self.record();
+        record.connections.remove(&request);
         let Some(mut exchange) = record.open.remove(&request) else {
             return;
         };
@@ -161,6 +165,18 @@ impl World {
             }
         }
         record.trace.entries.push(Entry::Exchange(exchange));
+    }
+
+    /// A connection for something that a request sends, once it may have one
+    /// more; none where nobody counts them.
+    pub(crate) async fn connection(&self, request: Option<u64>) -> Option<OwnedSemaphorePermit> {
+        let (most, request) = (self.limits.connections?, request?);
+        let connections = {
+            let mut record = self.record();
+            let of_request = record.connections.entry(request);
+            Arc::clone(of_request.or_insert_with(|| Arc::new(Semaphore::new(most.get()))))
+        };
+        connections.acquire_owned().await.ok()
     }
 
     /// An attempt begins; its index among those of its request.

@@ -9,7 +9,6 @@ use http::{HeaderName, Uri};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wasmtime::component::{GuestTaskId, ResourceTable};
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
@@ -22,10 +21,9 @@ use super::outgoing::{Attempt, Sending};
 use super::ticket::Ticket;
 use crate::clock::Clock;
 use crate::exchange::bindings::{self, Backend, EffectiveConfiguration};
+use crate::memory::MemoryLimit;
+use crate::metering::Grant;
 use crate::upstream::{Timeouts, Upstream};
-
-/// How much memory one instance may take.
-const MEMORY_LIMIT: usize = 128 << 20;
 
 /// Where a backend is.
 type Origin = (Scheme, Authority);
@@ -45,7 +43,7 @@ pub(super) struct Guest {
     http: WasiHttpCtx,
     pub(super) hooks: Hooks,
     pub(super) table: ResourceTable,
-    pub(super) limits: StoreLimits,
+    pub(super) memory: MemoryLimit,
     /// The requests that the guest is at work on, by the task that answers each.
     pub(super) tickets: HashMap<GuestTaskId, Arc<Ticket>>,
 }
@@ -95,7 +93,7 @@ impl World {
     /// The data of a new instance in this world: with this environment, the
     /// edge's clock and dice, its errors on standard error; without arguments,
     /// files, sockets and standard output.
-    pub(super) fn guest(self: &Arc<Self>, environment: &[(String, String)]) -> Guest {
+    pub(super) fn guest(self: &Arc<Self>, environment: &[(String, String)], grant: Grant) -> Guest {
         // An instance does not repeat what its predecessor drew.
         let mut dice = StdRng::seed_from_u64(self.seed.fetch_add(1, Ordering::Relaxed));
         let wasi = WasiCtxBuilder::new()
@@ -112,7 +110,7 @@ impl World {
             http: WasiHttpCtx::new(),
             hooks: self.hooks(),
             table: ResourceTable::new(),
-            limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
+            memory: MemoryLimit::new(grant),
             tickets: HashMap::new(),
         }
     }

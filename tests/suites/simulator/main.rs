@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod laws;
+mod limits;
 mod native;
 mod report;
 mod runs;

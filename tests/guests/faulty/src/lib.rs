@@ -2,6 +2,7 @@
 //!
 //! By the request's path: `/trap-begin` traps in `begin`, `/trap-settle` in the
 //! first `settle` of the exchange, `/spin-begin` never returns from `begin`,
+//! `/hog-begin/N` takes N bytes of memory there, never to give them back, and
 //! `/deliver-twice` takes all that failed for not delivered. All else is the
 //! real policy.
 
@@ -36,7 +37,12 @@ impl Guest for Faulty {
             b"/spin-begin" => loop {
                 std::hint::spin_loop();
             },
-            path => path == b"/trap-settle",
+            path => {
+                if let Some(bytes) = path.strip_prefix(b"/hog-begin/") {
+                    hog(bytes);
+                }
+                path == b"/trap-settle"
+            }
         };
         let hasty = path(&head.fields) == b"/deliver-twice";
         let step = Policy::begin(head, now, seed);
@@ -87,6 +93,14 @@ fn path(fields: &[u8]) -> &[u8] {
         .find_map(|line| line.strip_prefix(b":path:"))
         .and_then(|target| target.split(|&byte| byte == b'?').next())
         .unwrap_or_default()
+}
+
+/// Takes that many bytes of memory, and keeps them.
+fn hog(bytes: &[u8]) {
+    let bytes = str::from_utf8(bytes).ok().and_then(|it| it.parse().ok());
+    if let Some(bytes) = bytes {
+        std::mem::forget(std::hint::black_box(Vec::<u8>::with_capacity(bytes)));
+    }
 }
 
 edgelb_policy::bindings::export!(Faulty);
