@@ -72,7 +72,10 @@ impl Cache {
     ) -> io::Result<()> {
         let compiled = component.serialize().map_err(io::Error::other)?;
         let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.directory)?;
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)?;
         if !is_ours(&self.directory)? {
             let text = "the directory is not this user's alone to write to";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -92,7 +95,12 @@ impl Cache {
         let mut key = Key(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut key);
         key.0.update(bytes);
-        let name: String = key.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let name: String = key
+            .0
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         self.directory.join(name).with_extension(EXTENSION)
     }
 
@@ -105,7 +113,9 @@ impl Cache {
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let used = path.metadata().ok()?.modified().ok()?;
-                path.extension().is_some_and(|it| it == EXTENSION).then_some((used, path))
+                path.extension()
+                    .is_some_and(|it| it == EXTENSION)
+                    .then_some((used, path))
             })
             .collect();
         files.sort_by(|one, other| other.cmp(one));
@@ -116,10 +126,11 @@ impl Cache {
     }
 }
 
-/// Where this user's programs keep what they can make anew
-/// (<https://specifications.freedesktop.org/basedir-spec/latest/>), or what a
-/// service manager says; none without a home.
-pub(crate) fn usual_directory() -> Option<PathBuf> {
+/// Where this user's programs keep what they can make anew: `edgelb` in
+/// `$XDG_CACHE_HOME` or `~/.cache`
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>), or the
+/// `$CACHE_DIRECTORY` of a service manager; none without a home.
+pub fn usual_directory() -> Option<PathBuf> {
     let variable = |name: &str| {
         let value = std::env::var_os(name).map(PathBuf::from);
         value.filter(|path| path.is_absolute())

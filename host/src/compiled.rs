@@ -5,9 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
+use crate::cache::Cache;
 use crate::error::ComponentError;
 use crate::metering::Metering;
 use crate::ticker::Ticker;
+
+/// How components become machine code.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Compiler {
+    /// By what their processor time is measured, which is compiled in.
+    pub(crate) metering: Metering,
+    /// Where machine code is kept for the next start, if anywhere.
+    pub(crate) cache: Option<Cache>,
+}
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -26,35 +36,44 @@ pub(crate) struct Embedded {
     by_fuel: Mutex<Option<Compiled>>,
 }
 
-impl Compiled {
-    /// Compiles.
+impl Compiler {
+    /// Compiles, or takes what was compiled before.
     ///
     /// # Errors
     /// There is no engine on this machine, or the bytes are no component.
-    pub(crate) fn new(
-        mut config: Config,
-        metering: Metering,
-        bytes: &[u8],
-    ) -> Result<Self, ComponentError> {
+    fn compile(&self, mut config: Config, bytes: &[u8]) -> Result<Compiled, ComponentError> {
         if !bytes.starts_with(b"\0asm") {
             let error = wasmtime::Error::msg("it does not begin as WebAssembly does");
             return Err(ComponentError::Compile(error));
         }
-        metering.configure(&mut config);
+        self.metering.configure(&mut config);
         let engine = Engine::new(&config).map_err(ComponentError::Engine)?;
-        let component = Component::new(&engine, bytes).map_err(ComponentError::Compile)?;
-        let ticker = match metering {
+        let cached = self.cache.as_ref().and_then(|it| it.load(&engine, bytes));
+        let component = match cached {
+            Some(component) => component,
+            None => self.anew(&engine, bytes)?,
+        };
+        let ticker = match self.metering {
             Metering::Epochs => {
                 let ticker = Ticker::start(&engine).map_err(ComponentError::Engine)?;
                 Some(Arc::new(ticker))
             }
             Metering::Fuel(_) => None,
         };
-        Ok(Self {
+        Ok(Compiled {
             engine,
             component,
             ticker,
         })
+    }
+
+    fn anew(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, ComponentError> {
+        let component = Component::new(engine, bytes).map_err(ComponentError::Compile)?;
+        if let Some(cache) = &self.cache {
+            // What cannot be kept is compiled again next time.
+            let _ = cache.store(engine, bytes, &component);
+        }
+        Ok(component)
     }
 }
 
@@ -73,17 +92,17 @@ impl Embedded {
     /// measured, and so the engine, may differ.
     ///
     /// # Errors
-    /// Those of [`Compiled::new`].
+    /// There is no engine on this machine, or the bytes are no component.
     pub(crate) fn or_compile(
         &self,
         config: Config,
-        metering: Metering,
+        compiler: &Compiler,
         bytes: &[u8],
     ) -> Result<Compiled, ComponentError> {
         if bytes != self.bytes {
-            return Compiled::new(config, metering, bytes);
+            return compiler.compile(config, bytes);
         }
-        let slot = match metering {
+        let slot = match compiler.metering {
             Metering::Epochs => &self.by_epochs,
             Metering::Fuel(_) => &self.by_fuel,
         };
@@ -91,7 +110,7 @@ impl Embedded {
         if let Some(compiled) = &*slot {
             return Ok(compiled.clone());
         }
-        let compiled = Compiled::new(config, metering, bytes)?;
+        let compiled = compiler.compile(config, bytes)?;
         *slot = Some(compiled.clone());
         Ok(compiled)
     }

@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{Request, Response};
 
 use crate::body::Body;
+use crate::cache::Cache;
 use crate::clock::{Clock, TokioClock};
+use crate::compiled::Compiler;
 use crate::error::{ComponentError, EdgeError};
-use crate::event::{Event, EventSink};
+use crate::event::{self, Event, EventSink};
 use crate::exchange::bindings::{EffectiveConfiguration, Scheme};
 use crate::exchange::{Blueprint, Board, Client, Driver, Isolate};
 use crate::metering::Metering;
@@ -62,7 +64,7 @@ pub struct EdgeBuilder {
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
     events: Option<EventSink>,
-    metering: Metering,
+    compiler: Compiler,
 }
 
 /// A running component: one isolate, and what it needs to do its work.
@@ -317,17 +319,28 @@ impl EdgeBuilder {
         self
     }
 
-    /// Hears of ejections, trials, recoveries and lost instances as they happen.
+    /// Hears of ejections, trials, recoveries, lost instances and what the
+    /// component writes to its standard error, as they happen. Without it, that
+    /// goes to this process's standard error.
     #[must_use]
     pub fn on_event(mut self, sink: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = Some(Arc::new(sink));
         self
     }
 
+    /// Keeps compiled components in this directory, which must be this user's
+    /// alone to write to, and takes them from there; default none. What cannot
+    /// be read or written there is compiled.
+    #[must_use]
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.compiler.cache = Some(Cache::new(directory));
+        self
+    }
+
     /// How the component's processor time is measured, and what it is granted.
     #[must_use]
     pub(crate) fn metering(mut self, metering: Metering) -> Self {
-        self.metering = metering;
+        self.compiler.metering = metering;
         self
     }
 
@@ -351,7 +364,7 @@ impl EdgeBuilder {
         };
         let compiled = match self.door {
             Door::Exchange => {
-                let blueprint = Arc::new(Blueprint::new(&bytes, self.environment, self.metering)?);
+                let blueprint = Arc::new(Blueprint::new(&bytes, self.environment, &self.compiler)?);
                 Compiled::Exchange {
                     configuration: ask(&blueprint)?,
                     blueprint,
@@ -362,12 +375,13 @@ impl EdgeBuilder {
                 let configuration = if embedded {
                     let environment = self.environment.clone();
                     let bytes = edgelb_artifacts::BALANCER;
-                    let policy = Blueprint::new(bytes, environment, self.metering)?;
+                    let policy = Blueprint::new(bytes, environment, &self.compiler)?;
                     Some(ask(&policy)?)
                 } else {
                     None
                 };
-                let blueprint = wasi_http::Blueprint::new(&bytes, self.environment, self.metering)?;
+                let blueprint =
+                    wasi_http::Blueprint::new(&bytes, self.environment, &self.compiler)?;
                 Compiled::WasiHttp {
                     blueprint: Arc::new(blueprint),
                     configuration,
@@ -379,7 +393,7 @@ impl EdgeBuilder {
             upstream: self.upstream,
             clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
             seed: self.seed.unwrap_or_else(random),
-            events: self.events.unwrap_or_else(|| Arc::new(|_| {})),
+            events: self.events.unwrap_or_else(event::unheard),
         };
         Edge::first(Arc::new(compiled), world)
     }

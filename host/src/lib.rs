@@ -44,6 +44,7 @@
 //! | a random seed | [`EdgeBuilder::seed`] |
 
 mod body;
+mod cache;
 mod clock;
 mod compiled;
 mod edge;
@@ -64,6 +65,7 @@ mod upstream;
 mod wasi_http;
 
 pub use body::{Body, BodyError};
+pub use cache::usual_directory as usual_cache_directory;
 pub use clock::{Clock, TokioClock};
 pub use edge::{Door, Edge, EdgeBuilder, Peer};
 pub use error::{ComponentError, EdgeError};

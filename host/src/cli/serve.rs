@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -32,6 +32,9 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             .with_context(|| format!("--upstream-ca `{}`", path.display()))?;
         edge = edge.trust(trust);
     }
+    if let Some(directory) = cache(args) {
+        edge = edge.cache(directory);
+    }
     let reporter = Reporter::default();
     let edge = super::build(edge.on_event(reporter.sink()), args.component.as_deref())?;
     reporter.learn(&edge);
@@ -48,6 +51,15 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     listen(edge, args.listen, options, writer, |address| {
         eprintln!("listening on http://{address}");
     })
+}
+
+/// Where compiled components are kept, if anywhere.
+fn cache(args: &ServeArgs) -> Option<PathBuf> {
+    match &args.cache {
+        Some(directory) if directory.as_os_str() == "off" => None,
+        Some(directory) => Some(directory.clone()),
+        None => edgelb_host::usual_cache_directory(),
+    }
 }
 
 /// How many threads, if not as many as there are cores. By the standard door they

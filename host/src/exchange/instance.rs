@@ -7,10 +7,10 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 
 use super::bindings::{EffectiveConfiguration, Guest, Policy, PolicyPre};
-use crate::compiled::{Compiled, Embedded};
+use crate::compiled::{Compiled, Compiler, Embedded};
 use crate::error::ComponentError;
 use crate::memory::MemoryLimit;
-use crate::metering::{Grant, Meter, Metering, Spent};
+use crate::metering::{Grant, Meter, Spent};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a policy.
@@ -43,8 +43,9 @@ impl Blueprint {
     pub(crate) fn new(
         bytes: &[u8],
         environment: Vec<(String, String)>,
-        metering: Metering,
+        compiler: &Compiler,
     ) -> Result<Self, ComponentError> {
+        let metering = compiler.metering;
         let mut config = wasmtime::Config::new();
         // Nothing in this component suspends, and without the machinery for it a call costs half.
         config.concurrency_support(false);
@@ -54,7 +55,7 @@ impl Blueprint {
             component,
             ticker,
         } = EMBEDDED
-            .or_compile(config, metering, bytes)
+            .or_compile(config, compiler, bytes)
             .map_err(|error| of_another_kind(bytes).unwrap_or(error))?;
         let mut linker = Linker::new(&engine);
         add_environment(&mut linker).map_err(ComponentError::Link)?;

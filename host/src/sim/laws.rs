@@ -384,6 +384,7 @@ impl Admission {
                 } => (at, isolate, backend, State::Admits),
                 Entry::Exchange(_)
                 | Entry::Lost { .. }
+                | Entry::Told { .. }
                 | Entry::Started { .. }
                 | Entry::Evicted { .. }
                 | Entry::Exceeded { .. } => continue,

@@ -244,6 +244,11 @@ fn entry(event: &Event, at: u64, isolate: Isolate, backends: &[usize]) -> Entry 
             isolate,
             backend: index(*backend),
         },
+        Event::Told { line } => Entry::Told {
+            at,
+            isolate,
+            line: line.clone(),
+        },
         Event::InstanceLost { reason } => Entry::Lost {
             at,
             isolate,

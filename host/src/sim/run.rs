@@ -36,6 +36,7 @@ pub struct Simulation {
     /// Whether the component tells of ejections.
     tells: bool,
     authorities: BTreeMap<String, usize>,
+    pulse: Arc<AtomicU64>,
 }
 
 /// Puts a [`Simulation`] together.
@@ -117,6 +118,12 @@ impl Simulation {
         self.configuration.as_deref()
     }
 
+    /// How far the run is that is under way, of the scenario's duration; of
+    /// several at once, any of them.
+    pub fn progress(&self) -> Duration {
+        Duration::from_millis(self.pulse.load(Ordering::Relaxed))
+    }
+
     /// Runs to the end, with the scenario's seed.
     ///
     /// # Errors
@@ -168,6 +175,7 @@ impl Simulation {
             names(scenario),
             self.authorities.clone(),
             models.collect(),
+            Arc::clone(&self.pulse),
         ));
         let started = Arc::new(Mutex::new(0));
         let backends = self.backends();
@@ -368,6 +376,7 @@ impl SimulationBuilder {
             configuration,
             tells: self.door == Door::Exchange,
             authorities,
+            pulse: Arc::default(),
         })
     }
 }

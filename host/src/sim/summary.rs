@@ -82,6 +82,7 @@ impl Summary {
                 Entry::Lost { .. } => summary.lost += 1,
                 Entry::Exceeded { .. } => summary.exceeded += 1,
                 Entry::Exchange(_)
+                | Entry::Told { .. }
                 | Entry::Trial { .. }
                 | Entry::Recovered { .. }
                 | Entry::Started { .. }

@@ -72,6 +72,15 @@ pub enum Entry {
         /// Why.
         reason: String,
     },
+    /// An isolate wrote a line to its standard error.
+    Told {
+        /// When.
+        at: u64,
+        /// Which.
+        isolate: Isolate,
+        /// The line.
+        line: String,
+    },
     /// An isolate started.
     Started {
         /// When.
@@ -221,6 +230,7 @@ impl Trace {
             | Entry::Trial { .. }
             | Entry::Recovered { .. }
             | Entry::Lost { .. }
+            | Entry::Told { .. }
             | Entry::Started { .. }
             | Entry::Evicted { .. }
             | Entry::Exceeded { .. } => None,
@@ -368,6 +378,10 @@ impl<'a> Line<'a> {
             } => Line {
                 reason: Some(reason),
                 ..of_isolate("lost", *at, *isolate)
+            },
+            Entry::Told { at, isolate, line } => Line {
+                reason: Some(line),
+                ..of_isolate("told", *at, *isolate)
             },
             Entry::Started { at, isolate } => of_isolate("started", *at, *isolate),
             Entry::Evicted { at, isolate } => of_isolate("evicted", *at, *isolate),

@@ -1,6 +1,7 @@
 //! What a run is made of while it runs.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +33,8 @@ pub(crate) struct World {
     /// `host` or `host:port` of each backend, and its index.
     pub(crate) authorities: BTreeMap<String, usize>,
     start: Instant,
+    /// How far the run is, in milliseconds, for whoever watches.
+    pulse: Arc<AtomicU64>,
     record: Mutex<Record>,
 }
 
@@ -65,6 +68,7 @@ impl World {
         names: Names,
         authorities: BTreeMap<String, usize>,
         backends: Vec<Model>,
+        pulse: Arc<AtomicU64>,
     ) -> Self {
         let record = Record {
             trace: Trace {
@@ -80,6 +84,7 @@ impl World {
             backends,
             authorities,
             start: Instant::now(),
+            pulse,
             record: Mutex::new(record),
             scenario,
         }
@@ -158,6 +163,7 @@ impl World {
             return;
         };
         finish(&mut exchange);
+        self.pulse.store(exchange.ended, Ordering::Relaxed);
         for attempt in &mut exchange.attempts {
             if attempt.outcome == Outcome::Pending {
                 attempt.outcome = Outcome::Cancelled;

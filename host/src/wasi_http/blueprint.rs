@@ -11,9 +11,9 @@ use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
 use super::outgoing;
 use super::ticket::Ticket;
-use crate::compiled::{Compiled, Embedded};
+use crate::compiled::{Compiled, Compiler, Embedded};
 use crate::error::ComponentError;
-use crate::metering::{Grant, Meter, Metering};
+use crate::metering::{Grant, Meter};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a handler of requests.
@@ -58,15 +58,16 @@ impl Blueprint {
     pub(crate) fn new(
         bytes: &[u8],
         mut environment: Vec<(String, String)>,
-        metering: Metering,
+        compiler: &Compiler,
     ) -> Result<Self, ComponentError> {
+        let metering = compiler.metering;
         let mut config = wasmtime::Config::new();
         config.wasm_component_model_async(true);
         let Compiled {
             engine,
             component,
             ticker,
-        } = EMBEDDED.or_compile(config, metering, bytes)?;
+        } = EMBEDDED.or_compile(config, compiler, bytes)?;
         // First of all: a component of another kind may import what only its kind does.
         check_export(&component)?;
         let pre = linker(&engine)

@@ -18,8 +18,10 @@ use wasmtime_wasi_http::{
 use super::clock::WasiClock;
 use super::fields;
 use super::outgoing::{Attempt, Sending};
+use super::stderr::Stderr;
 use super::ticket::Ticket;
 use crate::clock::Clock;
+use crate::event::EventSink;
 use crate::exchange::bindings::{self, Backend, EffectiveConfiguration};
 use crate::memory::MemoryLimit;
 use crate::metering::Grant;
@@ -35,6 +37,7 @@ pub(super) struct World {
     backends: Vec<Origin>,
     clock: Arc<dyn Clock>,
     seed: AtomicU64,
+    events: EventSink,
 }
 
 /// The data of an instance's store.
@@ -61,6 +64,7 @@ impl World {
         configuration: Option<&EffectiveConfiguration>,
         clock: Arc<dyn Clock>,
         seed: u64,
+        events: EventSink,
     ) -> Self {
         let backends = configuration.iter().flat_map(|it| &it.backends);
         Self {
@@ -70,6 +74,7 @@ impl World {
             backends: backends.filter_map(origin).collect(),
             clock,
             seed: AtomicU64::new(seed),
+            events,
         }
     }
 
@@ -91,14 +96,14 @@ impl World {
     }
 
     /// The data of a new instance in this world: with this environment, the
-    /// edge's clock and dice, its errors on standard error; without arguments,
+    /// edge's clock and dice, what it writes to standard error told as events; without arguments,
     /// files, sockets and standard output.
     pub(super) fn guest(self: &Arc<Self>, environment: &[(String, String)], grant: Grant) -> Guest {
         // An instance does not repeat what its predecessor drew.
         let mut dice = StdRng::seed_from_u64(self.seed.fetch_add(1, Ordering::Relaxed));
         let wasi = WasiCtxBuilder::new()
             .envs(environment)
-            .inherit_stderr()
+            .stderr(Stderr::new(Arc::clone(&self.events)))
             .wall_clock(WasiClock(Arc::clone(&self.clock)))
             .monotonic_clock(WasiClock(Arc::clone(&self.clock)))
             .insecure_random_seed(rand::RngExt::random(&mut dice))

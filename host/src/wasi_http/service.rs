@@ -48,7 +48,13 @@ impl Service {
     ) -> Arc<Self> {
         Arc::new(Self {
             blueprint,
-            world: Arc::new(World::new(upstream, configuration, clock, seed)),
+            world: Arc::new(World::new(
+                upstream,
+                configuration,
+                clock,
+                seed,
+                Arc::clone(&events),
+            )),
             events,
             queue: Mutex::default(),
         })

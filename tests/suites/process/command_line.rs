@@ -39,6 +39,7 @@ async fn help_names_every_flag() {
         "--listen",
         "--door",
         "--component",
+        "--cache",
         "--env-file",
         "--upstream-ca",
         "--threads",

@@ -6,6 +6,7 @@
 
 mod access_log;
 mod bad_requests;
+mod cache;
 mod clients;
 mod command_line;
 mod demo;

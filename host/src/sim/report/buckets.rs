@@ -147,7 +147,7 @@ fn span(trace: &Trace, duration: u64) -> u64 {
         | Entry::Recovered { at, .. }
         | Entry::Lost { at, .. }
         | Entry::Exceeded { at, .. } => Some(*at),
-        Entry::Started { .. } | Entry::Evicted { .. } => None,
+        Entry::Told { .. } | Entry::Started { .. } | Entry::Evicted { .. } => None,
     });
     // What happens in the last millisecond happens before its end.
     let last = shown.max().map_or(1, |last| last.saturating_add(1));

@@ -108,6 +108,7 @@ fn event(entry: &Entry, names: &Names) -> Option<(u64, [String; 5])> {
         }
         Entry::Exchange(_)
         | Entry::Trial { .. }
+        | Entry::Told { .. }
         | Entry::Started { .. }
         | Entry::Evicted { .. } => None,
     }

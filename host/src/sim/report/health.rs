@@ -119,6 +119,7 @@ pub(super) fn bands(trace: &Trace, scenario: &Scenario, span: u64) -> Vec<Band> 
             }
             Entry::Exchange(_)
             | Entry::Lost { .. }
+            | Entry::Told { .. }
             | Entry::Started { .. }
             | Entry::Exceeded { .. } => {}
         }

@@ -185,6 +185,7 @@ pub(super) fn backends(page: &mut Markup, trace: &Trace) {
             }
             Entry::Recovered { .. }
             | Entry::Lost { .. }
+            | Entry::Told { .. }
             | Entry::Started { .. }
             | Entry::Evicted { .. }
             | Entry::Exceeded { .. } => {}
