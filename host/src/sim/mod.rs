@@ -1,11 +1,13 @@
 //! A simulator of edge platforms: the component that ships, living in virtual
 //! time.
 
+mod admission;
 mod backend;
 mod clients;
 mod dice;
 mod laws;
 mod limits;
+mod lines;
 mod location;
 mod network;
 mod pieces;
