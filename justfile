@@ -25,7 +25,7 @@ build:
 clippy: _targets
     cargo clippy --locked --workspace --all-targets -- -D warnings
     cargo clippy --locked --target wasm32-wasip2 --target-dir target/clippy --profile component \
-        -p edgelb-policy -p edgelb-shell -p edgelb-faulty -p edgelb-handler -- -D warnings
+        -p edgelb-policy -p edgelb-shell -p edgelb-faulty -p edgelb-handler -p your-component -- -D warnings
     cargo clippy --locked --target wasm32-unknown-unknown --target-dir target/clippy --profile component \
         -p edgelb-balancer-component -p edgelb-pure -- -D warnings
 

@@ -11,11 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{Request, Response};
 
 use crate::body::Body;
+use crate::cache::Cache;
 use crate::clock::{Clock, TokioClock};
+use crate::compiled::Compiler;
 use crate::error::{ComponentError, EdgeError};
-use crate::event::{Event, EventSink};
+use crate::event::{self, Event, EventSink};
 use crate::exchange::bindings::{EffectiveConfiguration, Scheme};
 use crate::exchange::{Blueprint, Board, Client, Driver, Isolate};
+use crate::metering::Metering;
 use crate::patience::Patient;
 use crate::progress::Progress;
 use crate::upstream::{Client as HttpClient, Closures, IntoAnswer, Timeouts, Trust, Upstream};
@@ -35,6 +38,11 @@ pub enum Door {
 /// component is told none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub IpAddr);
+
+/// What a simulation knows a request by, as a request extension: all that is
+/// sent for it carries the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tag(pub(crate) u64);
 
 /// Where a component comes from.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +64,7 @@ pub struct EdgeBuilder {
     clock: Option<Arc<dyn Clock>>,
     seed: Option<u64>,
     events: Option<EventSink>,
+    compiler: Compiler,
 }
 
 /// A running component: one isolate, and what it needs to do its work.
@@ -310,10 +319,28 @@ impl EdgeBuilder {
         self
     }
 
-    /// Hears of ejections, trials, recoveries and lost instances as they happen.
+    /// Hears of ejections, trials, recoveries, lost instances and what the
+    /// component writes to its standard error, as they happen. Without it, that
+    /// goes to this process's standard error.
     #[must_use]
     pub fn on_event(mut self, sink: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.events = Some(Arc::new(sink));
+        self
+    }
+
+    /// Keeps compiled components in this directory, which must be this user's
+    /// alone to write to, and takes them from there; default none. What cannot
+    /// be read or written there is compiled.
+    #[must_use]
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.compiler.cache = Some(Cache::new(directory));
+        self
+    }
+
+    /// How the component's processor time is measured, and what it is granted.
+    #[must_use]
+    pub(crate) fn metering(mut self, metering: Metering) -> Self {
+        self.compiler.metering = metering;
         self
     }
 
@@ -337,7 +364,7 @@ impl EdgeBuilder {
         };
         let compiled = match self.door {
             Door::Exchange => {
-                let blueprint = Arc::new(Blueprint::new(&bytes, self.environment)?);
+                let blueprint = Arc::new(Blueprint::new(&bytes, self.environment, &self.compiler)?);
                 Compiled::Exchange {
                     configuration: ask(&blueprint)?,
                     blueprint,
@@ -347,12 +374,14 @@ impl EdgeBuilder {
                 // The policy is the same by either door, but by this one it cannot be asked.
                 let configuration = if embedded {
                     let environment = self.environment.clone();
-                    let policy = Blueprint::new(edgelb_artifacts::BALANCER, environment)?;
+                    let bytes = edgelb_artifacts::BALANCER;
+                    let policy = Blueprint::new(bytes, environment, &self.compiler)?;
                     Some(ask(&policy)?)
                 } else {
                     None
                 };
-                let blueprint = wasi_http::Blueprint::new(&bytes, self.environment)?;
+                let blueprint =
+                    wasi_http::Blueprint::new(&bytes, self.environment, &self.compiler)?;
                 Compiled::WasiHttp {
                     blueprint: Arc::new(blueprint),
                     configuration,
@@ -364,7 +393,7 @@ impl EdgeBuilder {
             upstream: self.upstream,
             clock: self.clock.unwrap_or_else(|| Arc::new(TokioClock::new())),
             seed: self.seed.unwrap_or_else(random),
-            events: self.events.unwrap_or_else(|| Arc::new(|_| {})),
+            events: self.events.unwrap_or_else(event::unheard),
         };
         Edge::first(Arc::new(compiled), world)
     }

@@ -1,5 +1,6 @@
 //! What an edge tells of as it happens.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,12 @@ pub enum Event {
     Trial(u32),
     /// This backend admits again ([`Door::Exchange`](crate::Door) only).
     Recovered(u32),
+    /// The component wrote this line to its standard error
+    /// ([`Door::WasiHttp`](crate::Door) only).
+    Told {
+        /// Without its end.
+        line: String,
+    },
     /// An instance of the component trapped, took more than it is given of
     /// processor time or memory, or did not start. Another takes its place.
     InstanceLost {
@@ -40,6 +47,16 @@ pub struct Ejection {
 
 /// Hears of events, on whatever thread they happen.
 pub(crate) type EventSink = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Where nobody listens, the component's own words are kept from being lost.
+pub(crate) fn unheard() -> EventSink {
+    Arc::new(|event| {
+        if let Event::Told { line } = event {
+            // If nobody takes it, there is nobody to tell.
+            let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+        }
+    })
+}
 
 impl Event {
     /// The event that a trap is.

@@ -44,6 +44,7 @@
 //! | a random seed | [`EdgeBuilder::seed`] |
 
 mod body;
+mod cache;
 mod clock;
 mod compiled;
 mod edge;
@@ -51,6 +52,7 @@ mod error;
 mod event;
 mod exchange;
 mod headers;
+mod memory;
 mod metering;
 mod patience;
 mod progress;
@@ -65,6 +67,7 @@ mod upstream;
 mod wasi_http;
 
 pub use body::{Body, BodyError};
+pub use cache::usual_directory as usual_cache_directory;
 pub use clock::{Clock, TokioClock};
 pub use edge::{Door, Edge, EdgeBuilder, Peer};
 pub use error::{ComponentError, EdgeError};

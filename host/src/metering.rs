@@ -1,27 +1,185 @@
-//! How much processor time a guest takes, and the end of one that never stops.
+//! How much a guest takes of its processor, and the end of one that never stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Config, Store, Trap, UpdateDeadline};
 
 use crate::ticker::Ticker;
 
+/// How many units of fuel stand for a nanosecond of processor time.
+///
+/// A unit is about one WebAssembly instruction, of which one core of an edge
+/// machine, shared and no faster than it must be, executes a thousand million
+/// a second; one to itself may do three times that, so what is simulated
+/// exceeds a limit rather too early than too late. A request through the
+/// balancer takes some 18,000 units, or 0.02 ms.
+const FUEL_PER_NANOSECOND: u128 = 1;
+
+/// By what the processor time of guests is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Metering {
+    /// By their thread's own time, looked at by epochs: what serves must not
+    /// pay for being measured.
+    #[default]
+    Epochs,
+    /// By fuel: what is simulated must take the same on every machine.
+    Fuel(Grant),
+}
+
+/// What a platform grants, where one is simulated; no limit where there is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Processor time of one request.
+    pub(crate) cpu_time: Option<Duration>,
+    /// Bytes of memory of one instance.
+    pub(crate) memory: Option<usize>,
+}
+
+/// What a guest took more of than its platform grants. As an error, it is what
+/// the guest trapped by; as an extension of a response, why that is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Exceeded {
+    #[error("the guest exceeded its processor time")]
+    CpuTime,
+    #[error("the guest exceeded its memory")]
+    Memory,
+}
+
+/// What one request has taken so far, in fuel; nothing where epochs measure.
+#[derive(Debug, Default)]
+pub(crate) struct Spent(AtomicU64);
+
+impl Metering {
+    /// Has an engine measure so.
+    pub(crate) fn configure(self, config: &mut Config) {
+        match self {
+            Self::Epochs => config.epoch_interruption(true),
+            Self::Fuel(_) => config.consume_fuel(true),
+        };
+    }
+
+    pub(crate) fn grant(self) -> Grant {
+        match self {
+            Self::Epochs => Grant::default(),
+            Self::Fuel(grant) => grant,
+        }
+    }
+}
+
 /// Meters one store's guest, turn by turn. A turn is what the guest does
 /// before it gives its thread back.
-pub(crate) struct Meter {
+pub(crate) enum Meter {
+    Epochs(Epochs),
+    Fuel(Fuel),
+}
+
+/// Meters by epochs.
+pub(crate) struct Epochs {
     turns: Arc<AtomicU64>,
     /// In nanoseconds.
     budget: Arc<AtomicU64>,
     ticker: Arc<Ticker>,
 }
 
+/// Meters by fuel.
+pub(crate) struct Fuel {
+    /// Of a turn, where the platform says nothing of it.
+    budget: u64,
+    /// Of a request.
+    granted: Option<u64>,
+}
+
 impl Meter {
-    /// From now on a turn that takes more than `budget` of processor time
-    /// traps, within a few ticks of the epoch.
-    pub(crate) fn attach<T>(store: &mut Store<T>, ticker: &Arc<Ticker>, budget: Duration) -> Self {
+    /// Meters by epochs where there is a ticker, else by fuel. From now on a
+    /// turn that takes more than `budget` traps, by epochs within a few ticks.
+    ///
+    /// # Errors
+    /// The engine does not measure so.
+    pub(crate) fn attach<T>(
+        store: &mut Store<T>,
+        ticker: Option<&Arc<Ticker>>,
+        budget: Duration,
+    ) -> wasmtime::Result<Self> {
+        if let Some(ticker) = ticker {
+            return Ok(Self::Epochs(Epochs::attach(store, ticker, budget)));
+        }
+        let budget = fuel(budget);
+        store.set_fuel(budget)?;
+        Ok(Self::Fuel(Fuel {
+            budget,
+            granted: None,
+        }))
+    }
+
+    /// From now on a turn may take this much; or, where the platform grants
+    /// each request its own, what that has left.
+    pub(crate) fn allow(&mut self, budget: Duration, grant: Grant) {
+        match self {
+            Self::Epochs(meter) => meter.allow(budget),
+            Self::Fuel(meter) => {
+                meter.budget = fuel(budget);
+                meter.granted = grant.cpu_time.map(fuel);
+            }
+        }
+    }
+
+    /// Has the guest take a turn, for a request that has spent so much.
+    pub(crate) fn turn<T, R>(
+        &self,
+        store: &mut Store<T>,
+        spent: &Spent,
+        turn: impl FnOnce(&mut Store<T>) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<R> {
+        match self {
+            Self::Epochs(meter) => {
+                // In this order: once it is told of the turn, the ticker ticks at least once more.
+                store.set_epoch_deadline(Ticker::DEADLINE);
+                meter.turn();
+                turn(store)
+            }
+            Self::Fuel(meter) => {
+                let before = spent.0.load(Ordering::Relaxed);
+                let fuel = meter
+                    .granted
+                    .map_or(meter.budget, |granted| granted.saturating_sub(before));
+                store.set_fuel(fuel)?;
+                let turned = turn(store);
+                let used = fuel.saturating_sub(store.get_fuel()?);
+                spent
+                    .0
+                    .store(before.saturating_add(used), Ordering::Relaxed);
+                turned.map_err(|trap| self.explain(trap))
+            }
+        }
+    }
+
+    /// The trap that an empty tank is, in words of what it was filled for.
+    pub(crate) fn explain(&self, trap: wasmtime::Error) -> wasmtime::Error {
+        match self {
+            Self::Fuel(meter) if trap.downcast_ref() == Some(&Trap::OutOfFuel) => {
+                match meter.granted {
+                    Some(_) => Exceeded::CpuTime.into(),
+                    None => overran(),
+                }
+            }
+            Self::Fuel(_) | Self::Epochs(_) => trap,
+        }
+    }
+}
+
+impl Fuel {
+    /// What a turn may take that is of no request in particular: as much as
+    /// one that is of a request which has spent nothing.
+    pub(crate) fn of_turn(&self) -> u64 {
+        self.granted.unwrap_or(self.budget)
+    }
+}
+
+impl Epochs {
+    fn attach<T>(store: &mut Store<T>, ticker: &Arc<Ticker>, budget: Duration) -> Self {
         let meter = Self {
             turns: Arc::default(),
             budget: Arc::default(),
@@ -45,17 +203,14 @@ impl Meter {
             if now.saturating_sub(seen.1) < budget {
                 Ok(UpdateDeadline::Continue(Ticker::DEADLINE))
             } else {
-                Err(wasmtime::Error::msg(
-                    "the guest exceeded its processor time",
-                ))
+                Err(overran())
             }
         });
         store.set_epoch_deadline(Ticker::DEADLINE);
         meter
     }
 
-    /// From now on a turn may take this much.
-    pub(crate) fn allow(&self, budget: Duration) {
+    fn allow(&self, budget: Duration) {
         let nanos = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         self.budget.store(nanos, Ordering::Relaxed);
     }
@@ -65,6 +220,17 @@ impl Meter {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.ticker.wake();
     }
+}
+
+/// The trap of a guest that took more than its host allows, which no platform
+/// has a say in: a message, and no [`Exceeded`].
+fn overran() -> wasmtime::Error {
+    wasmtime::Error::msg(Exceeded::CpuTime.to_string())
+}
+
+/// So much processor time, in fuel.
+fn fuel(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos() * FUEL_PER_NANOSECOND).unwrap_or(u64::MAX)
 }
 
 fn thread_time() -> Duration {

@@ -4,6 +4,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::body::Body;
+use crate::metering::Exceeded;
 
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -15,6 +16,16 @@ pub(crate) fn client(status: StatusCode) -> Response<Body> {
 /// The component trapped, ran away, or does not start.
 pub(crate) fn trapped() -> Response<Body> {
     answer(StatusCode::BAD_GATEWAY, "proxy_internal_error")
+}
+
+/// The component trapped; where it was for exceeding what a platform grants,
+/// the answer says so to whoever plays the platform.
+pub(crate) fn lost(exceeded: Option<&Exceeded>) -> Response<Body> {
+    let mut response = trapped();
+    if let Some(exceeded) = exceeded {
+        response.extensions_mut().insert(*exceeded);
+    }
+    response
 }
 
 /// A status, and the proxy error type that explains it

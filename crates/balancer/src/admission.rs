@@ -213,7 +213,7 @@ mod tests {
             scheme,
             authority,
             target,
-            peer: "192.0.2.1",
+            peer: Some([192, 0, 2, 1].into()),
             body: BodySize::None,
             fields: Fields::new(fields.as_bytes()),
         }

@@ -3,6 +3,8 @@
 
 use core::net::Ipv6Addr;
 
+use crate::fields::find;
+
 /// The host of a well-formed authority, an IPv6 address with its brackets.
 ///
 /// User information is refused
@@ -15,7 +17,7 @@ pub(crate) fn host(authority: &str) -> Option<&str> {
         authority.get(1..end)?.parse::<Ipv6Addr>().ok()?;
         authority.split_at_checked(end + 1)?
     } else {
-        let end = authority.find(':').unwrap_or(authority.len());
+        let end = find(b':', authority.as_bytes());
         let (name, port) = authority.split_at_checked(end)?;
         is_reg_name(name.as_bytes()).then_some((name, port))?
     };
@@ -41,9 +43,12 @@ fn is_reg_name(name: &[u8]) -> bool {
             {
                 after
             }
-            (byte, _) if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte) => {
-                after
-            }
+            (byte, _) if byte.is_ascii_alphanumeric() => after,
+            (
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
+                | b',' | b';' | b'=',
+                _,
+            ) => after,
             _ => return false,
         };
     }

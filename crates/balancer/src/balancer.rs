@@ -11,6 +11,7 @@ use crate::affinity;
 use crate::client::{self, Peer};
 use crate::exchange::{Exchange, Tried};
 use crate::forwarding::{Additions, Route, request_edits, response_edits};
+use crate::genuine::Genuine;
 use crate::head::{RequestHead, Scheme};
 use crate::ledger::{Charge, Departure, Health, Ledger};
 use crate::lists::is_token;
@@ -94,7 +95,7 @@ impl Balancer {
                     client: client::identify(peer, &survey, head.fields, &policy.trusted_proxies),
                     scheme,
                 };
-                let exchange = self.exchange(head, &survey, route, now, seed);
+                let exchange = self.exchange(head, &survey, route, &mut ledger.genuine, now, seed);
                 match exchange.next(ledger, now) {
                     Some(backend) => exchange.send(backend, ledger, now),
                     None => exchange.exhausted(ledger, now, Cause::DestinationUnavailable),
@@ -154,6 +155,7 @@ impl Balancer {
         head: &RequestHead<'_>,
         survey: &Survey<'_>,
         route: Route,
+        genuine: &mut Genuine,
         now: Timestamp,
         seed: Seed,
     ) -> Exchange {
@@ -171,7 +173,7 @@ impl Balancer {
             session: survey
                 .session
                 .filter(|_| policy.sticky_sessions)
-                .and_then(|value| self.core.sessions.read(value, now)),
+                .and_then(|value| self.core.sessions.read(value, genuine, now)),
             scheme: route.scheme,
             body: head.body,
             idempotent: is_idempotent(head.method) || survey.idempotency_key,

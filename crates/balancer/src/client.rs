@@ -24,8 +24,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn of(text: &str, trusted: &[Network]) -> Self {
-        let address = parse(text.as_bytes());
+    pub(crate) fn of(address: Option<IpAddr>, trusted: &[Network]) -> Self {
+        let address = address.map(|address| address.to_canonical());
         Self {
             address,
             trusted: address.is_some_and(|address| is_trusted(address, trusted)),
@@ -158,7 +158,7 @@ mod tests {
             ..Policy::default()
         };
         let client = |peer: &str, platform: Option<&str>, chain: &[&str]| {
-            let peer = Peer::of(peer, &proxies);
+            let peer = Peer::of(parse(peer.as_bytes()), &proxies);
             let mut lines = FieldLines::new();
             if let Some(platform) = platform {
                 lines.push("Platform-IP", "203.0.113.66");
@@ -172,7 +172,7 @@ mod tests {
                 scheme: Scheme::Http,
                 authority: "lb.example",
                 target: "/",
-                peer: "",
+                peer: None,
                 body: BodySize::None,
                 fields: lines.fields(),
             };

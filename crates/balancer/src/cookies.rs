@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use crate::fields::find;
+
 /// The value of the first cookie of this name.
 pub(crate) fn value<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
     pairs(field)
@@ -13,27 +15,32 @@ pub(crate) fn value<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
 /// The field without the cookies of this name, the others byte for byte; `None`
 /// if there were none.
 pub(crate) fn without(field: &[u8], name: &str) -> Option<Vec<u8>> {
-    if !pairs(field).any(|pair| is_named(pair, name)) {
-        return None;
-    }
+    let mut found = false;
     let mut rest = Vec::with_capacity(field.len());
-    for pair in pairs(field).filter(|pair| !is_named(pair, name)) {
-        if rest.is_empty() {
+    for pair in pairs(field) {
+        if is_named(pair, name) {
+            found = true;
+        } else if rest.is_empty() {
             rest.extend_from_slice(pair.trim_ascii_start());
         } else {
             rest.push(b';');
             rest.extend_from_slice(pair);
         }
     }
-    Some(rest)
+    found.then_some(rest)
 }
 
 fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    field.split(|&byte| byte == b';')
+    let mut rest = Some(field);
+    core::iter::from_fn(move || {
+        let (pair, after) = rest?.split_at(find(b';', rest?));
+        rest = after.get(1..);
+        Some(pair)
+    })
 }
 
 fn is_named(pair: &[u8], name: &str) -> bool {
-    pair.trim_ascii()
+    pair.trim_ascii_start()
         .strip_prefix(name.as_bytes())
         .is_some_and(|rest| rest.first() == Some(&b'='))
 }

@@ -36,6 +36,11 @@ impl Edits {
         self.0.extend_from_slice(&others.0);
     }
 
+    /// Appends edits as they are packed.
+    pub(crate) fn packed(&mut self, edits: &'static str) {
+        self.0.extend_from_slice(edits.as_bytes());
+    }
+
     /// Removes every field of this name, however it came.
     pub fn remove(&mut self, name: &str) {
         self.0.push(b'-');

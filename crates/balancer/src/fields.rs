@@ -2,8 +2,6 @@
 
 use alloc::vec::Vec;
 
-use memchr::memchr;
-
 use crate::lists::is;
 
 /// A borrowed block of field lines.
@@ -36,15 +34,26 @@ impl<'a> Fields<'a> {
         core::iter::from_fn(move || rest.next_named(name))
     }
 
+    /// Takes the first line if it is this pseudo-header field, by its name with the
+    /// colon before it, and its value is text
+    /// (<https://www.rfc-editor.org/rfc/rfc9113#section-8.3.1>). To all else such
+    /// lines are none.
+    pub fn take_pseudo(&mut self, name: &str) -> Option<&'a str> {
+        let rest = self.0.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
+        let (value, rest) = rest.split_at(find(b'\n', rest));
+        let value = str::from_utf8(value).ok()?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        Some(value)
+    }
+
     /// Takes the first line.
     fn next(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         while !self.0.is_empty() {
-            let end = memchr(b'\n', self.0).unwrap_or(self.0.len());
-            let line = &self.0[..end];
-            self.0 = self.0.get(end + 1..).unwrap_or_default();
-            match line.iter().position(|&byte| byte == b':') {
-                None | Some(0) => {}
-                Some(colon) => return Some((&line[..colon], &line[colon + 1..])),
+            let (line, rest) = self.0.split_at(find(b'\n', self.0));
+            self.0 = rest.get(1..).unwrap_or_default();
+            let (name, value) = line.split_at(find(b':', line));
+            if let ([_, ..], [_, value @ ..]) = (name, value) {
+                return Some((name, value));
             }
         }
         None
@@ -94,14 +103,32 @@ impl FieldLines {
 /// which no field can contain, are left out.
 pub(crate) fn push_line(block: &mut Vec<u8>, text: &[&[u8]]) {
     let start = block.len();
-    for part in text {
+    for part in text.iter().filter(|part| !part.is_empty()) {
         block.extend_from_slice(part);
     }
-    if memchr(b'\n', &block[start..]).is_some() {
+    if find(b'\n', &block[start..]) < block.len() - start {
         let line = block.split_off(start);
         block.extend(line.into_iter().filter(|&byte| byte != b'\n'));
     }
     block.push(b'\n');
+}
+
+/// Where a byte is for the first time, or where the text ends. Eight at a time:
+/// every head is read by this, on targets whose vectors are not to be counted on.
+pub(crate) fn find(byte: u8, text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        // The byte becomes zero. The highest bit of a zero is then set, and perhaps
+        // those of bytes after the first zero, but of none before it.
+        let word = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
+        let found = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let position = rest.iter().position(|&other| other == byte);
+    text.len() - rest.len() + position.unwrap_or(rest.len())
 }
 
 #[cfg(test)]
@@ -117,6 +144,36 @@ mod tests {
         assert_eq!(found, expected);
         let values: Vec<_> = Fields::new(block).values("a").collect();
         assert_eq!(values, [&b"1"[..], b" 4:5 "]);
+    }
+
+    #[test]
+    fn pseudo_header_fields_come_first_and_in_order() {
+        let mut fields = Fields::new(b":method:GET\n:path:/a:b\n:status:\n:path:\xff\nx::path:1\n");
+        assert_eq!(fields.take_pseudo(":authority"), None);
+        assert_eq!(fields.take_pseudo(":path"), None);
+        assert_eq!(fields.take_pseudo(":method"), Some("GET"));
+        assert_eq!(fields.take_pseudo(":path"), Some("/a:b"));
+        assert_eq!(fields.take_pseudo(":status"), Some(""));
+        assert_eq!(fields.take_pseudo(":path"), None, "no text");
+        assert_eq!(fields.iter().collect::<Vec<_>>(), [("x", &b":path:1"[..])]);
+        assert_eq!(Fields::new(b":path:/").take_pseudo(":path"), Some("/"));
+    }
+
+    #[test]
+    fn the_first_is_found() {
+        for length in 0..40 {
+            for end in 0..=length {
+                for other in [0, 9, 11, 0x8a, 0xff] {
+                    let mut text = vec![other; length];
+                    text[end..].fill(b'\n');
+                    assert_eq!(find(b'\n', &text), end, "{text:?}");
+                    if let Some(last) = text.get_mut(end + 1) {
+                        *last = other;
+                    }
+                    assert_eq!(find(b'\n', &text), end, "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Message heads, borrowed from whoever received them.
 
+use core::net::IpAddr;
+
 use crate::fields::Fields;
 
 /// The transport scheme of a message.
@@ -43,8 +45,8 @@ pub struct RequestHead<'a> {
     pub authority: &'a str,
     /// Path and query byte for byte; `*` for a server-wide OPTIONS.
     pub target: &'a str,
-    /// The address of the transport peer without a port; empty where unknown.
-    pub peer: &'a str,
+    /// The address of the transport peer, where known.
+    pub peer: Option<IpAddr>,
     /// What is known of the body.
     pub body: BodySize,
     /// All fields.

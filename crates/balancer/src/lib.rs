@@ -28,7 +28,7 @@
 //!     scheme: Scheme::Https,
 //!     authority: "lb.example",
 //!     target: "/",
-//!     peer: "192.0.2.1",
+//!     peer: Some([192, 0, 2, 1].into()),
 //!     body: BodySize::None,
 //!     fields: Fields::new(b"host:lb.example\n"),
 //! };
@@ -67,6 +67,7 @@ mod edits;
 mod exchange;
 mod fields;
 mod forwarding;
+mod genuine;
 mod hash;
 mod head;
 mod ledger;

@@ -54,7 +54,11 @@ pub(crate) fn is(text: &[u8], word: &str) -> bool {
 /// Whether this is a token: what names and options are made of
 /// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2>).
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    let tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let tchar = |byte: &u8| {
+        matches!(byte,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\''
+            | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+    };
     !text.is_empty() && text.iter().all(tchar)
 }
 

@@ -51,10 +51,20 @@ impl Name {
         match known(name) {
             Some((spelling, known)) if name.eq_ignore_ascii_case(spelling) => Self::Known(known),
             Some((spelling, _)) if is_like(name, spelling) => Self::LookAlike,
-            _ if is_like_prefix(name, b"spin-") || is_like_prefix(name, b"edgelb-") => {
-                Self::Internal
-            }
-            _ if is_like_prefix(name, b"x-forwarded-") || is_like(name, b"x-real-ip") => {
+            _ => Self::of_family(name),
+        }
+    }
+
+    /// What names with a common beginning amount to.
+    fn of_family(name: &[u8]) -> Self {
+        let begins = |prefix: &[u8]| {
+            name.get(..prefix.len())
+                .is_some_and(|start| is_like(start, prefix))
+        };
+        match name.first().map(u8::to_ascii_lowercase) {
+            Some(b's') if begins(b"spin-") => Self::Internal,
+            Some(b'e') if begins(b"edgelb-") => Self::Internal,
+            Some(b'x') if begins(b"x-forwarded-") || is_like(name, b"x-real-ip") => {
                 if name.contains(&b'_') {
                     Self::LookAlike
                 } else {
@@ -134,11 +144,6 @@ fn known(name: &[u8]) -> Option<(&'static [u8], Known)> {
         (25, b'p') => (b"proxy-authentication-info", Known::ProxyAuthenticationInfo),
         _ => return None,
     })
-}
-
-fn is_like_prefix(name: &[u8], prefix: &[u8]) -> bool {
-    name.get(..prefix.len())
-        .is_some_and(|start| is_like(start, prefix))
 }
 
 #[cfg(test)]

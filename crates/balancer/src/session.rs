@@ -15,6 +15,7 @@ use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::genuine::{Genuine, Signed};
 use crate::head::Scheme;
 use crate::policy::Policy;
 use crate::rendezvous::backend_id;
@@ -36,6 +37,8 @@ const SKEW: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     name: String,
+    /// What follows the value of a cookie, but for `Secure`.
+    attributes: String,
     life: Duration,
     /// With the key already absorbed: a MAC costs its message only.
     mac: Option<HmacSha256>,
@@ -63,6 +66,10 @@ impl Sessions {
         });
         Self {
             name: policy.session_cookie_name.clone(),
+            attributes: format!(
+                "; Path=/; Max-Age={}; HttpOnly; SameSite=Lax",
+                policy.session_cookie_ttl.as_secs(),
+            ),
             life: policy.session_cookie_ttl,
             tags: tags.collect(),
             mac,
@@ -70,19 +77,23 @@ impl Sessions {
     }
 
     /// The session of a cookie's value, if it is valid.
-    pub(crate) fn read(&self, value: &[u8], now: Timestamp) -> Option<Session> {
+    pub(crate) fn read(
+        &self,
+        value: &[u8],
+        genuine: &mut Genuine,
+        now: Timestamp,
+    ) -> Option<Session> {
         let (&VERSION, digits) = value.split_first()? else {
             return None;
         };
-        let mut bytes = [0; CLAIM + MAC];
+        let mut signed = Signed::default();
         let length = if self.mac.is_some() {
             CLAIM + MAC
         } else {
             CLAIM
         };
-        let bytes = &mut bytes[..length];
-        decode(digits, bytes)?;
-        let (claim, mac) = bytes.split_at(CLAIM);
+        decode(digits, &mut signed[..length])?;
+        let (claim, mac) = signed[..length].split_at(CLAIM);
         let (tag, issued) = claim.split_at(TAG);
 
         // What costs nothing comes before the MAC, which does.
@@ -95,9 +106,12 @@ impl Sessions {
         if issued.since(now) > SKEW || age >= self.life {
             return None;
         }
-        if let Some(keyed) = &self.mac {
+        if let Some(keyed) = &self.mac
+            && !genuine.knows(&signed, mac)
+        {
             let keyed = absorb(keyed, "session", claim);
             keyed.verify_truncated_left(mac).ok()?;
+            genuine.remember(signed, mac);
         }
         Some(Session {
             backend,
@@ -118,12 +132,12 @@ impl Sessions {
             Scheme::Http => "",
             Scheme::Https => "; Secure",
         };
-        Some(format!(
-            "{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
-            self.name,
-            self.issue(backend, now)?,
-            self.life.as_secs(),
-        ))
+        let value = self.issue(backend, now)?;
+        let mut cookie = String::with_capacity(256);
+        for part in [&self.name, "=", &value, &self.attributes, secure] {
+            cookie.push_str(part);
+        }
+        Some(cookie)
     }
 
     fn issue(&self, backend: usize, now: Timestamp) -> Option<String> {
@@ -219,12 +233,21 @@ mod tests {
         Timestamp::from_millis(1_700_000_000_000 + millis)
     }
 
+    /// Reads a value where nothing is remembered, and again where it is, if it is genuine.
+    fn read(sessions: &Sessions, value: impl AsRef<[u8]>, now: Timestamp) -> Option<Session> {
+        let mut genuine = Genuine::default();
+        let first = sessions.read(value.as_ref(), &mut genuine, now);
+        let second = sessions.read(value.as_ref(), &mut genuine, now);
+        assert_eq!(first, second);
+        first
+    }
+
     #[test]
     fn what_is_issued_is_honoured_until_it_expires() {
         for secret in [None, Some("secret")] {
             let sessions = sessions(&["a", "b"], secret);
             let value = sessions.issue(1, at(0)).unwrap();
-            let read = |now| sessions.read(value.as_bytes(), at(now));
+            let read = |now| read(&sessions, &value, at(now));
             let fresh = Some(Session {
                 backend: 1,
                 aging: false,
@@ -245,19 +268,30 @@ mod tests {
     fn what_was_issued_in_the_future_is_not() {
         let sessions = sessions(&["a"], None);
         let value = sessions.issue(0, at(60_000)).unwrap();
-        assert!(sessions.read(value.as_bytes(), at(0)).is_some());
+        assert!(read(&sessions, &value, at(0)).is_some());
         let value = sessions.issue(0, at(61_000)).unwrap();
-        assert_eq!(sessions.read(value.as_bytes(), at(0)), None);
+        assert_eq!(read(&sessions, &value, at(0)), None);
     }
 
     #[test]
     fn every_altered_character_is_noticed() {
         let sessions = sessions(&["a", "b"], Some("secret"));
         let value = sessions.issue(0, at(0)).unwrap();
+        let mut genuine = Genuine::default();
+        assert!(
+            sessions
+                .read(value.as_bytes(), &mut genuine, at(0))
+                .is_some()
+        );
         for index in 0..value.len() {
             let mut forged = value.clone().into_bytes();
             forged[index] = if forged[index] == b'0' { b'1' } else { b'0' };
-            assert_eq!(sessions.read(&forged, at(0)), None, "at {index}");
+            assert_eq!(read(&sessions, &forged, at(0)), None, "at {index}");
+            assert_eq!(
+                sessions.read(&forged, &mut genuine, at(0)),
+                None,
+                "at {index}"
+            );
         }
     }
 
@@ -270,11 +304,11 @@ mod tests {
         let upper = value.to_uppercase();
         let shorter = &value[..value.len() - 1];
         for garbage in ["", "1", "a.example", &longer, shorter, "\u{e9}", "1\u{e9}"] {
-            assert_eq!(plain.read(garbage.as_bytes(), at(0)), None, "{garbage}");
+            assert_eq!(read(&plain, garbage, at(0)), None, "{garbage}");
         }
         assert_ne!(upper, value);
-        assert_eq!(plain.read(upper.as_bytes(), at(0)), None);
-        assert_eq!(signed.read(value.as_bytes(), at(0)), None, "not signed");
+        assert_eq!(read(&plain, &upper, at(0)), None);
+        assert_eq!(read(&signed, &value, at(0)), None, "not signed");
     }
 
     #[test]
@@ -282,13 +316,11 @@ mod tests {
         let ours = sessions(&["a", "b"], Some("secret"));
         let value = ours.issue(1, at(0)).unwrap();
         let theirs = sessions(&["a", "b"], Some("Secret"));
-        assert_eq!(theirs.read(value.as_bytes(), at(0)), None);
+        assert_eq!(read(&theirs, &value, at(0)), None);
         let removed = sessions(&["a"], Some("secret"));
-        assert_eq!(removed.read(value.as_bytes(), at(0)), None);
+        assert_eq!(read(&removed, &value, at(0)), None);
         let moved = sessions(&["0", "a", "b"], Some("secret"));
-        let backend = moved
-            .read(value.as_bytes(), at(0))
-            .map(|session| session.backend);
+        let backend = read(&moved, &value, at(0)).map(|session| session.backend);
         assert_eq!(backend, Some(2), "a session outlives a change of others");
     }
 

@@ -38,6 +38,9 @@ pub(crate) struct Survey<'a> {
     pub(crate) idempotency_key: bool,
     /// The last credentials.
     pub(crate) authorization: Option<&'a [u8]>,
+    /// The last `Cookie`, and how many there are: nearly always one.
+    pub(crate) cookie: Option<&'a [u8]>,
+    pub(crate) cookies: usize,
     /// The first session cookie.
     pub(crate) session: Option<&'a [u8]>,
     /// The field or cookie that clients are hashed by.
@@ -162,6 +165,8 @@ impl<'a> Survey<'a> {
     }
 
     fn cookie(&mut self, value: &'a [u8], policy: &Policy) {
+        self.cookie = Some(value);
+        self.cookies += 1;
         if self.session.is_none() {
             self.session = cookies::value(value, &policy.session_cookie_name);
         }

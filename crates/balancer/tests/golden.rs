@@ -75,7 +75,7 @@ fn order(policy: &Policy, target: &str, peer: &str) -> String {
         scheme: Scheme::Http,
         authority: "lb.example",
         target,
-        peer,
+        peer: peer.parse().ok(),
         body: BodySize::None,
         fields: Fields::default(),
     };

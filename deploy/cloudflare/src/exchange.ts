@@ -3,7 +3,7 @@
 import type { Forward, Outcome, Reply } from '../gen/interfaces/edgelb-balancer-exchange.js';
 import { warn } from './access_log.js';
 import { download } from './download.js';
-import { apply, unpack } from './fields.js';
+import { apply, pack, unpack } from './fields.js';
 import type { Incoming } from './incoming.js';
 import type { Isolate } from './isolate.js';
 import type { Upload } from './upload.js';
@@ -41,7 +41,7 @@ export async function answer(
         isolate.abandon(exchange);
         throw error;
       }
-      arrived = 'head' in sent ? sent : undefined;
+      arrived = 'response' in sent ? sent : undefined;
       ({ exchange, turn } = isolate.settle(exchange, outcome(sent, incoming.upload)));
     }
     if (turn.tag === 'forward' && arrived !== undefined) {
@@ -68,9 +68,12 @@ export async function answer(
 
 /** What became of an attempt, as the policy is told. */
 function outcome(sent: Arrived | Fault, { replayable }: Upload): Outcome {
-  return 'head' in sent
-    ? { tag: 'head', val: { head: sent.head, replayable } }
-    : { tag: 'failed', val: { ...sent, replayable } };
+  if (!('response' in sent)) {
+    return { tag: 'failed', val: { ...sent, replayable } };
+  }
+  const { response, body, lines } = sent;
+  const head = { status: response.status, body, fields: pack(lines) };
+  return { tag: 'head', val: { head, replayable } };
 }
 
 /** Gives up a response that is not passed on. */
@@ -86,14 +89,13 @@ const BODILESS = new Set([204, 205, 304]);
 
 /** The backend's response as the client gets it. */
 function forward(
-  { response, head }: Arrived,
+  { response, body: size }: Arrived,
   { edits, tail }: Forward,
   method: string,
   isolate: Isolate,
   upstream: Upstream,
 ): Response {
-  const { status } = head;
-  const { statusText, headers } = response;
+  const { status, statusText, headers } = response;
   let forwarded: Response;
   if (status === 101) {
     // The runtime joins both sides; from here on no byte passes through JavaScript.
@@ -102,7 +104,7 @@ function forward(
     const body =
       method === 'HEAD' || BODILESS.has(status)
         ? null
-        : download(response.body, head.body, upstream.timeouts.idle, end => isolate.finish(tail, end));
+        : download(response.body, size, upstream.timeouts.idle, end => isolate.finish(tail, end));
     forwarded = new Response(body, { status, statusText, headers, encodeBody: 'manual' });
   }
   apply(edits, forwarded.headers);

@@ -54,18 +54,15 @@ export class Incoming {
 
   /** The head as the policy is shown it. */
   head(): RequestHead {
-    const { method, scheme, authority, target, upload } = this;
+    const { method, authority, target, upload } = this;
+    const pseudo = `:method:${method}\n:authority:${authority}\n:path:${target}\n`;
     // Cloudflare hides `Connection` from Workers, while the policy wants both.
     const hidden = this.has('upgrade') && !this.has('connection');
     return {
-      method,
-      scheme,
-      authority,
-      target,
-      // Only the platform knows, and it tells in a field.
-      peer: '',
+      // No peer: only the platform knows it, and tells in a field.
+      scheme: this.scheme,
       body: upload.size,
-      fields: pack(hidden ? `${this.#lines}connection:upgrade\n` : this.#lines),
+      fields: pack(`${pseudo}${this.#lines}${hidden ? 'connection:upgrade\n' : ''}`),
     };
   }
 }

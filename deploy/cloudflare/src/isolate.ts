@@ -79,7 +79,7 @@ export class Isolate {
 
   /** Opens an exchange. */
   begin(head: RequestHead): Step {
-    const [seed = 0n] = crypto.getRandomValues(this.#seed);
+    const seed = crypto.getRandomValues(this.#seed)[0] ?? 0n;
     return this.#twice(policy => this.#step(policy.begin(head, this.now(), seed)));
   }
 

@@ -3,19 +3,21 @@
 import type {
   Attempt,
   Backend,
+  BodySize,
   Cause,
   Delivery,
   EffectiveConfiguration,
-  ResponseHead,
 } from '../gen/interfaces/edgelb-balancer-exchange.js';
-import { apply, bodySize, lines, pack } from './fields.js';
+import { apply, bodySize, lines } from './fields.js';
 import type { Incoming } from './incoming.js';
 import { type Timeouts, Timer, timeouts } from './timeouts.js';
 
 /** A response that nothing was done with yet. */
 export interface Arrived {
   readonly response: Response;
-  readonly head: ResponseHead;
+  readonly body: BodySize;
+  /** Its field lines. */
+  readonly lines: string;
 }
 
 /** Why an attempt brought no response. */
@@ -102,9 +104,8 @@ export class Upstream {
 }
 
 function taken(response: Response): Arrived {
-  const { status, body, headers } = response;
-  const text = lines(headers);
-  return { response, head: { status, body: bodySize(body, text), fields: pack(text) } };
+  const text = lines(response.headers);
+  return { response, body: bodySize(response.body, text), lines: text };
 }
 
 /**
@@ -120,8 +121,8 @@ function fetchFault(error: unknown): Fault {
   };
 }
 
-function edgeFault({ response, head }: Arrived): Fault | undefined {
-  const fault = EDGE_FAULTS.get(head.status);
+function edgeFault({ response }: Arrived): Fault | undefined {
+  const fault = EDGE_FAULTS.get(response.status);
   if (fault === undefined || response.headers.get('server') !== 'cloudflare') {
     return undefined;
   }

@@ -42,6 +42,10 @@ pub(super) struct ServeArgs {
     /// any that exports `wasi:http/handler@0.3`. It sees the whole environment
     #[arg(long, value_name = "FILE")]
     pub(super) component: Option<PathBuf>,
+    /// Directory for compiled components, so that the next start is quick, or
+    /// `off`; default `edgelb` in $XDG_CACHE_HOME or ~/.cache
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
     /// File of NAME=value lines; what the process's own environment has comes first
     #[arg(long, value_name = "FILE")]
     pub(super) env_file: Option<PathBuf>,

@@ -10,9 +10,12 @@ use edgelb_host::{Edge, Ejection, Event, Scheme};
 /// Writes a line, dated.
 pub(super) fn line(text: impl fmt::Display) {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
-    let line = format!("{time} {text}\n");
-    // In one piece, as guests write there, too. If nobody takes it, there is
-    // nobody to tell.
+    write(format!("{time} {text}\n"));
+}
+
+/// In one piece, as others write there, too. If nobody takes it, there is
+/// nobody to tell.
+fn write(line: String) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
@@ -24,7 +27,14 @@ impl Reporter {
     /// What an edge is built with.
     pub(super) fn sink(&self) -> impl Fn(&Event) + Send + Sync + 'static {
         let reporter = self.clone();
-        move |event| line(reporter.told(event))
+        move |event| {
+            // Guests date what they write, if they want to.
+            if let Event::Told { line } = event {
+                write(format!("{line}\n"));
+            } else {
+                line(reporter.told(event));
+            }
+        }
     }
 
     /// Learns the backends of the edge, which is known once it is built.
@@ -57,6 +67,7 @@ impl Reporter {
             }
             Event::Trial(index) => format!("backend {} on trial", backend(*index)),
             Event::Recovered(index) => format!("backend {} recovered", backend(*index)),
+            Event::Told { line } => line.clone(),
             Event::InstanceLost { reason } => format!("instance lost and replaced: {reason}"),
         }
     }

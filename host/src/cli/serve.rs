@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -35,6 +35,9 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             .and_pem(&pem)
             .with_context(|| format!("--upstream-ca `{}`", path.display()))?;
         edge = edge.trust(trust);
+    }
+    if let Some(directory) = cache(args) {
+        edge = edge.cache(directory);
     }
     let reporter = Reporter::default();
     let edge = super::build(edge.on_event(reporter.sink()), args.component.as_deref())?;
@@ -106,6 +109,15 @@ fn recorder(edge: &Edge, file: LogFile) -> anyhow::Result<(Recorder, LogWriter)>
         .context("--record: the recording does not begin")?;
     file.begin_with(header);
     Ok((recorder, writer))
+}
+
+/// Where compiled components are kept, if anywhere.
+fn cache(args: &ServeArgs) -> Option<PathBuf> {
+    match &args.cache {
+        Some(directory) if directory.as_os_str() == "off" => None,
+        Some(directory) => Some(directory.clone()),
+        None => edgelb_host::usual_cache_directory(),
+    }
 }
 
 /// How many threads, if not as many as there are cores. By the standard door they

@@ -5,8 +5,9 @@ use std::io::{BufWriter, IsTerminal as _, Write as _, stderr};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use edgelb_host::Door;
@@ -18,6 +19,8 @@ use super::args::{DoorArg, SimArgs};
 
 /// How many smaller scenarios are tried before the smallest so far must do.
 const SHRINKING: usize = 500;
+/// How often a run under way is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 /// How many violations are told of; they tend to be of one kind.
 const TOLD: usize = 5;
 
@@ -128,7 +131,7 @@ fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyho
     let scenario = simulation.scenario();
     let seed = args.seed.unwrap_or(scenario.seed);
     let began = Instant::now();
-    let run = simulation.run_seed(seed)?;
+    let run = watched(simulation, || simulation.run_seed(seed))?;
     let took = began.elapsed();
     println!("{}", title(subject.file(), scenario));
     println!(
@@ -149,6 +152,11 @@ fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyho
             writer.flush()
         };
         write().with_context(|| format!("--trace `{}` cannot be written", path.display()))?;
+    }
+    if let Some(path) = &args.report {
+        let violations: Vec<_> = run.violations.iter().map(ToString::to_string).collect();
+        std::fs::write(path, run.report(scenario, &violations))
+            .with_context(|| format!("--report `{}` cannot be written", path.display()))?;
     }
     Ok(verdict(scenario, &run))
 }
@@ -308,6 +316,25 @@ fn verdict(scenario: &Scenario, run: &Run) -> bool {
     }
     println!();
     passed
+}
+
+/// Shows how far the run is while it goes on.
+fn watched<T>(simulation: &Simulation, run: impl FnOnce() -> T) -> T {
+    let length = simulation.scenario().duration.as_millis();
+    let progress = Progress::new(u64::try_from(length).unwrap_or(u64::MAX));
+    let (over, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                let reached = simulation.progress().as_millis();
+                progress.tell(u64::try_from(reached).unwrap_or(u64::MAX));
+            }
+            progress.end();
+        });
+        let result = run();
+        drop(over);
+        result
+    })
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme as UriScheme};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request, response};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, response};
 
 use super::bindings::{
     Arrival, Attempt, Backend, BodyEnd, Cause, Delivery, EffectiveConfiguration, Failure, Outcome,
@@ -19,7 +19,9 @@ use super::replay::Replay;
 use super::tail::TailBody;
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::edge::Tag;
 use crate::error::EdgeError;
+use crate::metering::{Exceeded, Spent};
 use crate::progress::Progress;
 use crate::refusal;
 use crate::upstream::{Fault, SendError, Timeouts, Upstream};
@@ -100,21 +102,16 @@ impl Driver {
         let (parts, body) = request.into_parts();
         let size = heads::size(&body);
         let body = Replay::new(body);
-        let fields = heads::pack(&parts.headers);
-        let authority = authority(&parts);
+        let fields = heads::pack_request(&parts);
+        let spent = Spent::default();
         let begun = twice(|| {
             let head = RequestHead {
-                method: parts.method.as_str(),
                 scheme: Scheme::Http,
-                authority: &authority,
-                // Without a path it is the authority alone, which is CONNECT's form
-                // (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.3).
-                target: (parts.uri.path_and_query()).map_or(&authority, PathAndQuery::as_str),
-                peer: &client.peer.map(|peer| peer.to_string()).unwrap_or_default(),
+                peer: client.peer.map(heads::address),
                 body: size,
                 fields: &fields,
             };
-            self.isolate.begin(head, self.clock.now(), self.next_seed())
+            (self.isolate).begin(head, self.clock.now(), self.next_seed(), &spent)
         });
         let mut exchange = Exchange {
             method: parts.method.clone(),
@@ -123,6 +120,8 @@ impl Driver {
             fields,
             body,
             client,
+            tag: parts.extensions.get().copied(),
+            spent,
             progress,
             driver: Arc::clone(self),
         };
@@ -147,9 +146,16 @@ impl Driver {
 
 /// A call that trapped is made once more, on the instance that takes the
 /// place: nothing of it has happened yet, and an instance that outgrew its
-/// memory must not cost whoever came last.
+/// memory must not cost whoever came last. What a platform granted and was
+/// exceeded is not granted again.
 fn twice<T>(mut call: impl FnMut() -> wasmtime::Result<T>) -> wasmtime::Result<T> {
-    call().or_else(|_| call())
+    call().or_else(|trap| {
+        if trap.is::<Exceeded>() {
+            Err(trap)
+        } else {
+            call()
+        }
+    })
 }
 
 /// One exchange, from the first turn to the answer.
@@ -163,6 +169,8 @@ struct Exchange<'a> {
     fields: Vec<u8>,
     body: Replay,
     client: Client,
+    tag: Option<Tag>,
+    spent: Spent,
     progress: &'a Progress,
 }
 
@@ -189,7 +197,7 @@ impl Exchange<'_> {
         loop {
             let (exchange, turn) = match step {
                 Ok(step) => step,
-                Err(_) => return refusal::trapped(),
+                Err(trap) => return refusal::lost(trap.downcast_ref()),
             };
             let attempt = match turn {
                 Turn::Send(attempt) => attempt,
@@ -229,7 +237,7 @@ impl Exchange<'_> {
                             fields: &fields,
                         };
                         let outcome = Outcome::Head(Arrival { head, replayable });
-                        driver.isolate.settle(exchange, outcome, driver.clock.now())
+                        (driver.isolate).settle(exchange, outcome, driver.clock.now(), &self.spent)
                     });
                     arrived = Some((parts, body));
                 }
@@ -251,7 +259,7 @@ impl Exchange<'_> {
                     };
                     step = twice(|| {
                         let outcome = Outcome::Failed(failure);
-                        driver.isolate.settle(exchange, outcome, driver.clock.now())
+                        (driver.isolate).settle(exchange, outcome, driver.clock.now(), &self.spent)
                     });
                 }
             }
@@ -309,6 +317,9 @@ impl Exchange<'_> {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from_parts(uri).map_err(|_| impossible)?;
         *request.headers_mut() = headers;
+        if let Some(tag) = self.tag {
+            request.extensions_mut().insert(tag);
+        }
         if let Some(sink) = &self.client.interim {
             let sink = Arc::clone(sink);
             hyper::ext::on_informational(&mut request, move |interim| {
@@ -325,19 +336,6 @@ impl Exchange<'_> {
             });
         }
         Ok(response)
-    }
-}
-
-/// The authority of a request (RFC 9112 section 3.3): that of an absolute
-/// target, else the Host field.
-fn authority(parts: &request::Parts) -> String {
-    match parts.uri.authority() {
-        Some(authority) => authority.as_str().to_owned(),
-        None => parts
-            .headers
-            .get(HOST)
-            .map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned())
-            .unwrap_or_default(),
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, Store};
 
 use super::bindings::{EffectiveConfiguration, Guest, Policy, PolicyPre};
-use crate::compiled::{Compiled, Embedded};
+use crate::compiled::{Compiled, Compiler, Embedded};
 use crate::error::ComponentError;
-use crate::metering::Meter;
+use crate::memory::MemoryLimit;
+use crate::metering::{Grant, Meter, Spent};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a policy.
@@ -19,8 +20,6 @@ const EXPORT: &str = "edgelb:balancer/exchange@0.1.0";
 const CPU_BUDGET: Duration = Duration::from_millis(10);
 /// The same before there is traffic to block, where slow machines take their time.
 const START_BUDGET: Duration = Duration::from_secs(2);
-/// How much memory one instance may take.
-const MEMORY_LIMIT: usize = 128 << 20;
 
 static EMBEDDED: Embedded = Embedded::new(edgelb_artifacts::BALANCER);
 
@@ -29,13 +28,14 @@ pub(crate) struct Blueprint {
     engine: Engine,
     pre: PolicyPre<Host>,
     environment: Arc<Vec<(String, String)>>,
-    ticker: Arc<Ticker>,
+    grant: Grant,
+    ticker: Option<Arc<Ticker>>,
 }
 
 /// What an instance's host functions see.
 pub(crate) struct Host {
     environment: Arc<Vec<(String, String)>>,
-    limits: StoreLimits,
+    memory: MemoryLimit,
 }
 
 impl Blueprint {
@@ -43,18 +43,19 @@ impl Blueprint {
     pub(crate) fn new(
         bytes: &[u8],
         environment: Vec<(String, String)>,
+        compiler: &Compiler,
     ) -> Result<Self, ComponentError> {
+        let metering = compiler.metering;
         let mut config = wasmtime::Config::new();
         // Nothing in this component suspends, and without the machinery for it a call costs half.
         config.concurrency_support(false);
         config.wasm_component_model_async(false);
-        config.epoch_interruption(true);
         let Compiled {
             engine,
             component,
             ticker,
         } = EMBEDDED
-            .or_compile(&config, bytes)
+            .or_compile(config, compiler, bytes)
             .map_err(|error| of_another_kind(bytes).unwrap_or(error))?;
         let mut linker = Linker::new(&engine);
         add_environment(&mut linker).map_err(ComponentError::Link)?;
@@ -72,6 +73,7 @@ impl Blueprint {
         Ok(Self {
             engine,
             pre,
+            grant: metering.grant(),
             ticker,
             environment: Arc::new(environment),
         })
@@ -94,19 +96,21 @@ impl Blueprint {
     fn start(&self) -> wasmtime::Result<(Instance, Result<EffectiveConfiguration, Vec<String>>)> {
         let host = Host {
             environment: Arc::clone(&self.environment),
-            limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
+            memory: MemoryLimit::new(self.grant),
         };
         let mut store = Store::new(&self.engine, host);
-        store.limiter(|host| &mut host.limits);
-        let meter = Meter::attach(&mut store, &self.ticker, START_BUDGET);
+        store.limiter(|host| &mut host.memory);
+        let meter = Meter::attach(&mut store, self.ticker.as_ref(), START_BUDGET)?;
         let policy = self.pre.instantiate(&mut store)?;
         let mut instance = Instance {
             store,
             policy,
             meter,
         };
-        let configuration = instance.call(|guest, store| guest.call_configuration(store))?;
-        instance.meter.allow(CPU_BUDGET);
+        let configuration = instance.call(&Spent::default(), |guest, store| {
+            guest.call_configuration(store)
+        })?;
+        instance.meter.allow(CPU_BUDGET, self.grant);
         Ok((instance, configuration))
     }
 }
@@ -119,15 +123,15 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Makes one call. An error is a trap: the instance is not to be used again.
+    /// Makes one call, for a request that has spent so much. An error is a
+    /// trap: the instance is not to be used again.
     pub(crate) fn call<T>(
         &mut self,
+        spent: &Spent,
         call: impl FnOnce(&Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> wasmtime::Result<T> {
-        // In this order: once it is told of the turn, the ticker ticks at least once more.
-        self.store.set_epoch_deadline(Ticker::DEADLINE);
-        self.meter.turn();
-        call(self.policy.edgelb_balancer_exchange(), &mut self.store)
+        let guest = self.policy.edgelb_balancer_exchange();
+        (self.meter).turn(&mut self.store, spent, |store| call(guest, store))
     }
 }
 

@@ -8,6 +8,7 @@ use super::bindings::{BodyEnd, Effects, Guest, Outcome, RequestHead, Tail, Turn}
 use super::board::{Board, Held};
 use super::instance::{Blueprint, Host, Instance};
 use crate::event::{Event, EventSink};
+use crate::metering::Spent;
 
 /// An exchange under way: its id, and the instance that issued it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +54,9 @@ impl Isolate {
         head: RequestHead<'_>,
         now: u64,
         seed: u64,
+        spent: &Spent,
     ) -> wasmtime::Result<(ExchangeRef, Turn)> {
-        self.call(now, |generation, guest, store| {
+        self.call(now, spent, |generation, guest, store| {
             let step = guest.call_begin(store, head, now, seed)?;
             let id = step.exchange;
             Ok(((ExchangeRef { id, generation }, step.turn), step.effects))
@@ -67,8 +69,9 @@ impl Isolate {
         exchange: ExchangeRef,
         outcome: Outcome<'_>,
         now: u64,
+        spent: &Spent,
     ) -> wasmtime::Result<(ExchangeRef, Turn)> {
-        self.call(now, |generation, guest, store| {
+        self.call(now, spent, |generation, guest, store| {
             let step =
                 guest.call_settle(store, exchange.in_generation(generation), outcome, now)?;
             let id = step.exchange;
@@ -77,17 +80,17 @@ impl Isolate {
     }
 
     /// The client of an exchange under way went away. A trap here has nobody to
-    /// answer to; the instance is replaced all the same.
+    /// answer to; the instance is replaced all the same. Nor is it charged to anybody.
     pub(crate) fn abandon(&self, exchange: ExchangeRef, now: u64) {
-        let _ = self.call(now, |generation, guest, store| {
+        let _ = self.call(now, &Spent::default(), |generation, guest, store| {
             let effects = guest.call_abandon(store, exchange.in_generation(generation), now)?;
             Ok(((), effects))
         });
     }
 
-    /// A forwarded body broke off. As for traps, see [`Self::abandon`].
+    /// A forwarded body broke off. As for traps and charges, see [`Self::abandon`].
     pub(crate) fn finish(&self, tail: Tail, end: BodyEnd, now: u64) {
-        let _ = self.call(now, |_, guest, store| {
+        let _ = self.call(now, &Spent::default(), |_, guest, store| {
             Ok(((), guest.call_finish(store, tail, end, now)?))
         });
     }
@@ -96,11 +99,12 @@ impl Isolate {
     fn call<T>(
         &self,
         now: u64,
+        spent: &Spent,
         call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
     ) -> wasmtime::Result<T> {
         let called = {
             let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-            self.call_in(&mut slot, now, call)
+            self.call_in(&mut slot, now, spent, call)
         };
         match called {
             Ok((value, effects)) => {
@@ -121,6 +125,7 @@ impl Isolate {
         &self,
         slot: &mut Slot,
         now: u64,
+        spent: &Spent,
         call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
     ) -> wasmtime::Result<(T, Effects)> {
         let mut held = self.board.is_trial_due(now).then(|| self.board.hold());
@@ -138,14 +143,16 @@ impl Isolate {
             slot.merged = held.version();
         }
         let generation = slot.generation;
-        let (value, effects) = instance.call(|guest, store| call(generation, guest, store))?;
+        let (value, effects) =
+            instance.call(spent, |guest, store| call(generation, guest, store))?;
         if effects.changed {
             let held = held.get_or_insert_with(|| self.board.hold());
             let mut next_trial = effects.next_trial;
             if slot.merged != held.version() {
                 next_trial = merge(&mut instance, held)?;
             }
-            let ledger = instance.call(|guest, store| guest.call_ledger(store))?;
+            let ledger =
+                instance.call(&Spent::default(), |guest, store| guest.call_ledger(store))?;
             slot.merged = held.publish(ledger, next_trial);
         }
         // Put back only here: after a trap, there is no instance.
@@ -156,7 +163,10 @@ impl Isolate {
 
 /// Tells an instance what the board knows; answers when the next trial is due.
 fn merge(instance: &mut Instance, held: &Held<'_>) -> wasmtime::Result<Option<u64>> {
-    instance.call(|guest, store| guest.call_merge(store, held.ledger()))
+    // What the process shares is none of the request's doing.
+    instance.call(&Spent::default(), |guest, store| {
+        guest.call_merge(store, held.ledger())
+    })
 }
 
 impl ExchangeRef {

@@ -10,11 +10,12 @@ use rand_pcg::Pcg64Mcg;
 
 use super::dice;
 use super::network::{Network, pass};
+use super::platform::Invocation;
 use super::trace::{Entry, Isolate};
 use super::world::World;
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::edge::Edge;
+use crate::edge::{Edge, Tag};
 use crate::error::EdgeError;
 use crate::event::Event;
 use crate::upstream::Upstream;
@@ -120,15 +121,24 @@ impl Site {
     pub(crate) async fn fetch(
         &self,
         id: u64,
-        request: Request<Body>,
+        mut request: Request<Body>,
         dice: &mut Pcg64Mcg,
     ) -> Result<Response<Body>, EdgeError> {
+        let invocation = Invocation {
+            world: Arc::clone(&self.world),
+            request: id,
+        };
+        if let Some(refusal) = invocation.refuse(&request) {
+            return Ok(refusal);
+        }
+        request.extensions_mut().insert(Tag(id));
         let (slot, cold) = self.slot(dice)?;
         (self.world).update(id, |exchange| exchange.isolate = Some(slot.isolate));
         if cold && let Some(location) = self.world.scenario.locations.get(self.index) {
             pass(location.cold_start.draw(dice)).await;
         }
-        Ok(slot.runtime.fetch(request).await)
+        let answering = slot.runtime.fetch(request);
+        Ok(invocation.run(slot.isolate, answering).await)
     }
 
     /// One of the isolates, and whether it starts with this request. Those
@@ -233,6 +243,11 @@ fn entry(event: &Event, at: u64, isolate: Isolate, backends: &[usize]) -> Entry 
             at,
             isolate,
             backend: index(*backend),
+        },
+        Event::Told { line } => Entry::Told {
+            at,
+            isolate,
+            line: line.clone(),
         },
         Event::InstanceLost { reason } => Entry::Lost {
             at,

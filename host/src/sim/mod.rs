@@ -1,15 +1,19 @@
 //! A simulator of edge platforms: the component that ships, living in virtual
 //! time.
 
+mod admission;
 mod backend;
 mod clients;
 mod dice;
 mod laws;
 mod limits;
+mod lines;
 mod location;
 mod network;
 mod pieces;
+mod platform;
 mod replay;
+mod report;
 mod run;
 mod scenario;
 mod shrink;
@@ -19,7 +23,7 @@ mod trace;
 mod world;
 
 pub use laws::{Law, Violation};
-pub use limits::Preset;
+pub use limits::{Limits, Preset};
 pub use location::{Birth, Runtime};
 pub use replay::{Recording, RecordingError};
 pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};

@@ -9,11 +9,13 @@ use rand_pcg::Pcg64Mcg;
 use tokio::time::Instant;
 
 use super::backend::Reached;
+use super::limits::Limit;
 use super::replay::Played;
 use super::scenario::{FaultKind, Latency};
 use super::trace::{Entry, Isolate, Outcome};
 use super::world::{REQUEST_ID, Received, World};
 use crate::body::Body;
+use crate::edge::Tag;
 use crate::upstream::{Answer, Cause, SendError, Timeouts, Upstream};
 
 /// What an isolate sends by.
@@ -26,8 +28,7 @@ impl Upstream for Network {
     fn send(self: Arc<Self>, request: Request<Body>, timeouts: Timeouts) -> Answer {
         let authority = request.uri().authority().map_or("", |it| it.as_str());
         let backend = self.world.authorities.get(authority).copied();
-        let id = request.headers().get(REQUEST_ID);
-        let id = id.and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
+        let id = request_id(&request);
         let attempt = self.world.attempt(id, backend);
         let sent = Sent {
             network: self,
@@ -45,6 +46,22 @@ impl Upstream for Network {
             outcome
         })
     }
+}
+
+/// The request that another is sent for: as the host knows, else as the sender
+/// says.
+fn request_id<B>(request: &Request<B>) -> Option<u64> {
+    let said = || {
+        request
+            .headers()
+            .get(REQUEST_ID)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    };
+    let known = request.extensions().get();
+    known.map(|Tag(id)| *id).or_else(said)
 }
 
 /// An attempt under way.
@@ -84,10 +101,12 @@ impl Sent {
                 at: world.millis(),
                 isolate: Some(self.network.isolate),
                 request: self.request,
-                limit: "subrequests",
+                limit: Limit::Subrequests.name(),
             });
             return Err(SendError::not_sent(Cause::HttpRequestDenied));
         }
+        // Kept until there is the response's head, or none will come.
+        let _connection = world.connection(self.request).await;
         let Some(backend) = self.backend else {
             return Err(SendError::not_sent(Cause::DnsError));
         };

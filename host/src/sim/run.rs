@@ -24,6 +24,7 @@ use crate::body::{Body, BodyError};
 use crate::edge::{Door, Edge, EdgeBuilder};
 use crate::error::EdgeError;
 use crate::exchange::bindings::EffectiveConfiguration;
+use crate::metering::Metering;
 use crate::upstream::{Closures, IntoAnswer};
 
 /// A scenario, and the component to run in it.
@@ -38,6 +39,7 @@ pub struct Simulation {
     authorities: BTreeMap<String, usize>,
     /// The recording that is played again, if one is.
     cast: Option<Arc<Cast>>,
+    pulse: Arc<AtomicU64>,
 }
 
 /// Puts a [`Simulation`] together.
@@ -78,7 +80,7 @@ pub struct Run {
     pub summary: Summary,
     /// The laws it broke.
     pub violations: Vec<Violation>,
-    received: Vec<Received>,
+    pub(crate) received: Vec<Received>,
 }
 
 /// A run that a test lives in, on its own paused tokio runtime.
@@ -135,6 +137,12 @@ impl Simulation {
         self.configuration.as_deref()
     }
 
+    /// How far the run is that is under way, of the scenario's duration; of
+    /// several at once, any of them.
+    pub fn progress(&self) -> Duration {
+        Duration::from_millis(self.pulse.load(Ordering::Relaxed))
+    }
+
     /// Runs to the end, with the scenario's seed.
     ///
     /// # Errors
@@ -173,6 +181,7 @@ impl Simulation {
             self.authorities.clone(),
             models.collect(),
             self.cast.clone(),
+            Arc::clone(&self.pulse),
         ));
         let started = Arc::new(Mutex::new(0));
         let backends = self.backends();
@@ -397,6 +406,7 @@ impl SimulationBuilder {
             .door(self.door)
             .envs(scenario.environment.clone())
             .upstream(Arc::new(Closures::new()))
+            .metering(Metering::Fuel(scenario.limits.effective().grant()))
             .build()?;
         let configuration = edge.configuration().cloned().map(Arc::new);
         let starter = self.starter.unwrap_or_else(|| starter(edge));
@@ -421,6 +431,7 @@ impl SimulationBuilder {
             configuration,
             tells: self.door == Door::Exchange,
             authorities,
+            pulse: Arc::default(),
         })
     }
 }

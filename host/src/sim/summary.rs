@@ -82,6 +82,7 @@ impl Summary {
                 Entry::Lost { .. } => summary.lost += 1,
                 Entry::Exceeded { .. } => summary.exceeded += 1,
                 Entry::Exchange(_)
+                | Entry::Told { .. }
                 | Entry::Trial { .. }
                 | Entry::Recovered { .. }
                 | Entry::Started { .. }
@@ -94,34 +95,24 @@ impl Summary {
 
     /// How long outages took to be noticed, and recoveries.
     fn times(&mut self, trace: &Trace, scenario: &Scenario) {
-        for fault in &scenario.faults {
-            if !fault.is_outage() {
-                continue;
-            }
-            for (index, backend) in scenario.backends.iter().enumerate() {
-                if fault.backend.as_ref().is_some_and(|it| *it != backend.name) {
-                    continue;
-                }
+        let outages = scenario.faults.iter().filter(|fault| fault.is_outage());
+        let outages: Vec<_> = outages.collect();
+        if outages.is_empty() {
+            return;
+        }
+        let end = millis(scenario.duration);
+        for (index, backend) in scenario.backends.iter().enumerate() {
+            let (ejections, answers) = history(trace, index);
+            let meets = |name: &Option<String>| name.as_ref().is_none_or(|it| *it == backend.name);
+            for fault in outages.iter().filter(|fault| meets(&fault.backend)) {
                 for (onset, over) in fault.windows(scenario.duration) {
                     let (onset, over) = (millis(onset), millis(over));
-                    let mut ejections = trace.entries.iter().filter_map(|entry| {
-                        let Entry::Ejected { at, backend, .. } = entry else {
-                            return None;
-                        };
-                        (*backend == index && (onset..over).contains(at)).then_some(*at)
-                    });
-                    let Some(ejected) = ejections.next() else {
+                    let Some(ejected) = first(&ejections, onset, over) else {
                         continue;
                     };
                     self.detect = self.detect.max(Some(ejected - onset));
-                    let end = millis(scenario.duration);
-                    let answers = trace.exchanges().filter(|exchange| {
-                        exchange.by == Some(index)
-                            && exchange.status.is_some_and(|status| status < 500)
-                            && (over..end).contains(&exchange.answered)
-                    });
-                    let first = answers.map(|exchange| exchange.answered).min();
-                    self.recover = self.recover.max(first.map(|first| first - over));
+                    let answered = first(&answers, over, end).map(|answered| answered - over);
+                    self.recover = self.recover.max(answered);
                 }
             }
         }
@@ -167,7 +158,7 @@ impl Summary {
     }
 
     /// The nearest rank: the least value that so many do not exceed.
-    fn percentile(&self, share: f64) -> f64 {
+    pub(crate) fn percentile(&self, share: f64) -> f64 {
         let rank = (number(self.latencies.len()) * share).ceil();
         #[expect(
             clippy::cast_possible_truncation,
@@ -177,6 +168,32 @@ impl Summary {
         let index = (rank as usize).saturating_sub(1);
         self.latencies.get(index).map_or(0.0, |it| millis_of(*it))
     }
+}
+
+/// When a backend was ejected, and when it answered with less than 500, in order.
+fn history(trace: &Trace, backend: usize) -> (Vec<u64>, Vec<u64>) {
+    let ejections = trace.entries.iter().filter_map(|entry| {
+        let Entry::Ejected {
+            at, backend: it, ..
+        } = entry
+        else {
+            return None;
+        };
+        (*it == backend).then_some(*at)
+    });
+    let answers = trace.exchanges().filter_map(|exchange| {
+        let well = exchange.status.is_some_and(|status| status < 500);
+        (well && exchange.by == Some(backend)).then_some(exchange.answered)
+    });
+    let mut answers: Vec<_> = answers.collect();
+    answers.sort_unstable();
+    (ejections.collect(), answers)
+}
+
+/// The first of these times from one to another.
+fn first(times: &[u64], from: u64, to: u64) -> Option<u64> {
+    let index = times.partition_point(|time| *time < from);
+    times.get(index).copied().filter(|time| *time < to)
 }
 
 fn share(part: usize, whole: usize, of_nothing: f64) -> f64 {

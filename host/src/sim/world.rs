@@ -1,11 +1,13 @@
 //! What a run is made of while it runs.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::Request;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::backend::Model;
@@ -34,12 +36,16 @@ pub(crate) struct World {
     /// The recording that is played again, if one is.
     pub(crate) cast: Option<Arc<Cast>>,
     start: Instant,
+    /// How far the run is, in milliseconds, for whoever watches.
+    pulse: Arc<AtomicU64>,
     record: Mutex<Record>,
 }
 
 #[derive(Default)]
 struct Record {
     open: BTreeMap<u64, Exchange>,
+    /// What those that are open may send at a time.
+    connections: BTreeMap<u64, Arc<Semaphore>>,
     trace: Trace,
     received: Vec<Received>,
 }
@@ -66,6 +72,7 @@ impl World {
         authorities: BTreeMap<String, usize>,
         backends: Vec<Model>,
         cast: Option<Arc<Cast>>,
+        pulse: Arc<AtomicU64>,
     ) -> Self {
         // Dates in what was recorded mean what they meant.
         let epoch = cast.as_ref().map_or(EPOCH, |cast| cast.recording.began);
@@ -77,13 +84,14 @@ impl World {
             ..Record::default()
         };
         Self {
-            limits: scenario.limits.limits(),
+            limits: scenario.limits.effective(),
             dice: Dice::new(seed),
             clock: Arc::new(TokioClock::anchored(SystemTime::UNIX_EPOCH + epoch)),
             backends,
             authorities,
             cast,
             start: Instant::now(),
+            pulse,
             record: Mutex::new(record),
             scenario,
         }
@@ -171,10 +179,12 @@ impl World {
     /// A request came to its end.
     pub(crate) fn close(&self, request: u64, finish: impl FnOnce(&mut Exchange)) {
         let mut record = self.record();
+        record.connections.remove(&request);
         let Some(mut exchange) = record.open.remove(&request) else {
             return;
         };
         finish(&mut exchange);
+        self.pulse.store(exchange.ended, Ordering::Relaxed);
         for attempt in &mut exchange.attempts {
             if attempt.outcome == Outcome::Pending {
                 attempt.outcome = Outcome::Cancelled;
@@ -182,6 +192,18 @@ impl World {
             }
         }
         record.trace.entries.push(Entry::Exchange(exchange));
+    }
+
+    /// A connection for something that a request sends, once it may have one
+    /// more; none where nobody counts them.
+    pub(crate) async fn connection(&self, request: Option<u64>) -> Option<OwnedSemaphorePermit> {
+        let (most, request) = (self.limits.connections?, request?);
+        let connections = {
+            let mut record = self.record();
+            let of_request = record.connections.entry(request);
+            Arc::clone(of_request.or_insert_with(|| Arc::new(Semaphore::new(most.get()))))
+        };
+        connections.acquire_owned().await.ok()
     }
 
     /// An attempt begins; its index among those of its request.

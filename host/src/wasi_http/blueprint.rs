@@ -10,9 +10,10 @@ use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
 use super::outgoing;
-use crate::compiled::{Compiled, Embedded};
+use super::ticket::Ticket;
+use crate::compiled::{Compiled, Compiler, Embedded};
 use crate::error::ComponentError;
-use crate::metering::Meter;
+use crate::metering::{Grant, Meter};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a handler of requests.
@@ -30,7 +31,8 @@ pub(crate) struct Blueprint {
     engine: Engine,
     pre: ServicePre<Guest>,
     environment: Vec<(String, String)>,
-    ticker: Arc<Ticker>,
+    grant: Grant,
+    ticker: Option<Arc<Ticker>>,
 }
 
 /// A running instance.
@@ -38,6 +40,13 @@ pub(super) struct Instance {
     pub(super) store: Store<Guest>,
     pub(super) service: Service,
     pub(super) meter: Meter,
+}
+
+impl Instance {
+    /// The requests that it has not answered yet.
+    pub(super) fn at_work(self) -> Vec<Arc<Ticket>> {
+        self.store.into_data().tickets.into_values().collect()
+    }
 }
 
 impl Blueprint {
@@ -49,15 +58,16 @@ impl Blueprint {
     pub(crate) fn new(
         bytes: &[u8],
         mut environment: Vec<(String, String)>,
+        compiler: &Compiler,
     ) -> Result<Self, ComponentError> {
+        let metering = compiler.metering;
         let mut config = wasmtime::Config::new();
         config.wasm_component_model_async(true);
-        config.epoch_interruption(true);
         let Compiled {
             engine,
             component,
             ticker,
-        } = EMBEDDED.or_compile(&config, bytes)?;
+        } = EMBEDDED.or_compile(config, compiler, bytes)?;
         // First of all: a component of another kind may import what only its kind does.
         check_export(&component)?;
         let pre = linker(&engine)
@@ -73,17 +83,23 @@ impl Blueprint {
             engine,
             pre,
             environment,
+            grant: metering.grant(),
             ticker,
         })
     }
 
     /// A new instance in this world.
     pub(super) async fn instantiate(&self, world: &Arc<World>) -> wasmtime::Result<Instance> {
-        let mut store = Store::new(&self.engine, world.guest(&self.environment));
-        store.limiter(|guest| &mut guest.limits);
-        let meter = Meter::attach(&mut store, &self.ticker, CPU_BUDGET);
-        meter.turn();
+        let guest = world.guest(&self.environment, self.grant);
+        let mut store = Store::new(&self.engine, guest);
+        store.limiter(|guest| &mut guest.memory);
+        let mut meter = Meter::attach(&mut store, self.ticker.as_ref(), CPU_BUDGET)?;
+        if let Meter::Epochs(meter) = &meter {
+            meter.turn();
+        }
+        // What a platform grants, it grants requests; to start is none.
         let service = self.pre.instantiate_async(&mut store).await?;
+        meter.allow(CPU_BUDGET, self.grant);
         Ok(Instance {
             store,
             service,

@@ -9,7 +9,6 @@ use http::{HeaderName, Uri};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wasmtime::component::{GuestTaskId, ResourceTable};
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView,
@@ -19,13 +18,14 @@ use wasmtime_wasi_http::{
 use super::clock::WasiClock;
 use super::fields;
 use super::outgoing::{Attempt, Sending};
+use super::stderr::Stderr;
 use super::ticket::Ticket;
 use crate::clock::Clock;
+use crate::event::EventSink;
 use crate::exchange::bindings::{self, Backend, EffectiveConfiguration};
+use crate::memory::MemoryLimit;
+use crate::metering::Grant;
 use crate::upstream::{Timeouts, Upstream};
-
-/// How much memory one instance may take.
-const MEMORY_LIMIT: usize = 128 << 20;
 
 /// Where a backend is.
 type Origin = (Scheme, Authority);
@@ -37,6 +37,7 @@ pub(super) struct World {
     backends: Vec<Origin>,
     clock: Arc<dyn Clock>,
     seed: AtomicU64,
+    events: EventSink,
 }
 
 /// The data of an instance's store.
@@ -45,7 +46,7 @@ pub(super) struct Guest {
     http: WasiHttpCtx,
     pub(super) hooks: Hooks,
     pub(super) table: ResourceTable,
-    pub(super) limits: StoreLimits,
+    pub(super) memory: MemoryLimit,
     /// The requests that the guest is at work on, by the task that answers each.
     pub(super) tickets: HashMap<GuestTaskId, Arc<Ticket>>,
 }
@@ -63,6 +64,7 @@ impl World {
         configuration: Option<&EffectiveConfiguration>,
         clock: Arc<dyn Clock>,
         seed: u64,
+        events: EventSink,
     ) -> Self {
         let backends = configuration.iter().flat_map(|it| &it.backends);
         Self {
@@ -72,6 +74,7 @@ impl World {
             backends: backends.filter_map(origin).collect(),
             clock,
             seed: AtomicU64::new(seed),
+            events,
         }
     }
 
@@ -93,14 +96,14 @@ impl World {
     }
 
     /// The data of a new instance in this world: with this environment, the
-    /// edge's clock and dice, its errors on standard error; without arguments,
+    /// edge's clock and dice, what it writes to standard error told as events; without arguments,
     /// files, sockets and standard output.
-    pub(super) fn guest(self: &Arc<Self>, environment: &[(String, String)]) -> Guest {
+    pub(super) fn guest(self: &Arc<Self>, environment: &[(String, String)], grant: Grant) -> Guest {
         // An instance does not repeat what its predecessor drew.
         let mut dice = StdRng::seed_from_u64(self.seed.fetch_add(1, Ordering::Relaxed));
         let wasi = WasiCtxBuilder::new()
             .envs(environment)
-            .inherit_stderr()
+            .stderr(Stderr::new(Arc::clone(&self.events)))
             .wall_clock(WasiClock(Arc::clone(&self.clock)))
             .monotonic_clock(WasiClock(Arc::clone(&self.clock)))
             .insecure_random_seed(rand::RngExt::random(&mut dice))
@@ -112,7 +115,7 @@ impl World {
             http: WasiHttpCtx::new(),
             hooks: self.hooks(),
             table: ResourceTable::new(),
-            limits: StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).build(),
+            memory: MemoryLimit::new(grant),
             tickets: HashMap::new(),
         }
     }

@@ -10,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use http::Response;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
+use wasmtime::AsContextMut as _;
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p3::bindings::Service;
@@ -22,6 +23,7 @@ use super::request::Head;
 use super::ticket::Ticket;
 use crate::body::Body;
 use crate::event::{Event, EventSink};
+use crate::metering::Meter;
 
 /// A request for the guest to answer. If it is lost, so is the way to answer.
 pub(super) struct Job {
@@ -42,11 +44,18 @@ pub(super) async fn run(
     mut queue: UnboundedReceiver<Job>,
 ) {
     while let Some(first) = queue.recv().await {
-        let served = async {
-            let mut instance = blueprint.instantiate(&world).await?;
-            serve(&mut instance, first, &mut queue).await
+        let ticket = Arc::clone(&first.ticket);
+        let served = match blueprint.instantiate(&world).await {
+            Ok(mut instance) => {
+                let served = serve(&mut instance, first, &mut queue).await;
+                served.map_err(|trap| (instance.meter.explain(trap), instance.at_work()))
+            }
+            Err(trap) => Err((trap, vec![ticket])),
         };
-        if let Err(trap) = served.await {
+        if let Err((trap, tickets)) = served {
+            if let Some(exceeded) = trap.downcast_ref() {
+                tickets.iter().for_each(|ticket| ticket.exceed(*exceeded));
+            }
             // Whoever waits for an answer learns of it by getting none.
             events(&Event::lost(&trap));
         }
@@ -71,7 +80,13 @@ async fn serve(
         let mut open = true;
         poll_fn(|cx| {
             // The event loop comes by here before each time it enters the guest.
-            meter.turn();
+            match meter {
+                Meter::Epochs(meter) => meter.turn(),
+                Meter::Fuel(meter) => {
+                    let fuel = meter.of_turn();
+                    accessor.with(|mut store| store.as_context_mut().set_fuel(fuel))?;
+                }
+            }
             while open && let Poll::Ready(job) = queue.poll_recv(cx) {
                 match job {
                     Some(job) => calls.push(answer(accessor, service, job)),

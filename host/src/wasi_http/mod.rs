@@ -24,6 +24,7 @@ mod isolate;
 mod outgoing;
 mod request;
 mod service;
+mod stderr;
 mod target;
 mod ticket;
 

@@ -127,6 +127,9 @@ impl Attempt {
         {
             request.headers_mut().remove(CONTENT_LENGTH);
         }
+        if let Some(tag) = self.ticket.as_ref().and_then(|it| it.tag()) {
+            request.extensions_mut().insert(tag);
+        }
         let upgrade = request.headers().contains_key(UPGRADE);
         let sent = self.send(request).await;
         if let Some(ticket) = &self.ticket {
@@ -206,6 +209,7 @@ fn again(request: &Request<Body>) -> Request<Body> {
     *again.method_mut() = request.method().clone();
     *again.uri_mut() = request.uri().clone();
     *again.headers_mut() = request.headers().clone();
+    *again.extensions_mut() = request.extensions().clone();
     again
 }
 

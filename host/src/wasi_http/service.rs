@@ -48,7 +48,13 @@ impl Service {
     ) -> Arc<Self> {
         Arc::new(Self {
             blueprint,
-            world: Arc::new(World::new(upstream, configuration, clock, seed)),
+            world: Arc::new(World::new(
+                upstream,
+                configuration,
+                clock,
+                seed,
+                Arc::clone(&events),
+            )),
             events,
             queue: Mutex::default(),
         })
@@ -66,7 +72,9 @@ impl Service {
     ) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let told = body.is_end_stream() && request::tell_no_body(&mut parts);
-        let ticket = Arc::new(Ticket::new(told, client.interim, progress.beside()));
+        let tag = parts.extensions.get().copied();
+        let ticket = Ticket::new(told, tag, client.interim, progress.beside());
+        let ticket = Arc::new(ticket);
         match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {
                 let mut waiting = Waiting {
@@ -87,6 +95,7 @@ impl Service {
         let again = body.is_end_stream().then(|| head.clone());
         let mut answered = self.ask(head, body, ticket).await;
         if answered.is_err()
+            && ticket.exceeded().is_none()
             && let Some(head) = again
             && (ticket.progress.attempts() == 0 || method.is_idempotent())
         {
@@ -96,7 +105,7 @@ impl Service {
             (Some(status), _) => refusal::client(status),
             (None, Ok(Ok(response))) => finish(response, ticket),
             (None, Ok(Err(code))) => failure::coded(&code),
-            (None, Err(Lost)) => refusal::trapped(),
+            (None, Err(Lost)) => refusal::lost(ticket.exceeded()),
         };
         if has_no_body(&method, response.status()) {
             return response.map(|_| Body::empty());

@@ -6,19 +6,23 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use http::StatusCode;
 use tokio::sync::Notify;
 
+use crate::edge::Tag;
 use crate::exchange::InterimSink;
+use crate::metering::Exceeded;
 use crate::progress::Progress;
 use crate::tunnel::Tunnel;
 
 /// Shared by the request's `fetch` and by all that the guest sends for it.
 pub(super) struct Ticket {
     told_no_body: bool,
+    tag: Option<Tag>,
     /// What was sent to backends.
     pub(super) progress: Progress,
     cancelled: AtomicBool,
     cancel: Notify,
     awaits_client: AtomicBool,
     client_failure: OnceLock<StatusCode>,
+    exceeded: OnceLock<Exceeded>,
     tunnel: Mutex<Option<Tunnel>>,
     /// Takes interim responses, if the client can.
     pub(super) interim: Option<InterimSink>,
@@ -29,16 +33,19 @@ impl Ticket {
     /// that the client did not send.
     pub(super) fn new(
         told_no_body: bool,
+        tag: Option<Tag>,
         interim: Option<InterimSink>,
         progress: Progress,
     ) -> Self {
         Self {
             told_no_body,
+            tag,
             progress,
             cancelled: AtomicBool::default(),
             cancel: Notify::default(),
             awaits_client: AtomicBool::default(),
             client_failure: OnceLock::default(),
+            exceeded: OnceLock::default(),
             tunnel: Mutex::default(),
             interim,
         }
@@ -47,6 +54,11 @@ impl Ticket {
     /// Whether a `content-length` of 0 is not the client's.
     pub(super) fn told_no_body(&self) -> bool {
         self.told_no_body
+    }
+
+    /// What the request is known by.
+    pub(super) fn tag(&self) -> Option<Tag> {
+        self.tag
     }
 
     /// The client went away: nothing that is under way for it goes on.
@@ -83,6 +95,16 @@ impl Ticket {
     /// makes of it.
     pub(super) fn client_failure(&self) -> Option<StatusCode> {
         self.client_failure.get().copied()
+    }
+
+    /// The instance at work on it took too much, and was lost.
+    pub(super) fn exceed(&self, exceeded: Exceeded) {
+        let _ = self.exceeded.set(exceeded);
+    }
+
+    /// What an instance at work on it took too much of.
+    pub(super) fn exceeded(&self) -> Option<&Exceeded> {
+        self.exceeded.get()
     }
 
     /// Leaves the connection of a 101 here for whoever reads its body.

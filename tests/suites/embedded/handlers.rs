@@ -106,6 +106,7 @@ async fn a_lost_instance_is_told_with_the_reason() {
     let scene = Scene::build(Door::WasiHttp, &[], |edge| {
         edge.component(HANDLER).on_event(move |event| match event {
             Event::InstanceLost { reason } => sink.lock().unwrap().push(reason.clone()),
+            Event::Told { .. } => {}
             other @ (Event::Ejected(_) | Event::Trial(_) | Event::Recovered(_)) => {
                 panic!("{other:?}")
             }

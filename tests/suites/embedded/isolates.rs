@@ -70,6 +70,7 @@ async fn ejection_trial_and_recovery_are_told_once_each() {
                 }
                 Event::Trial(backend) => ("trial", *backend),
                 Event::Recovered(backend) => ("recovered", *backend),
+                Event::Told { line } => panic!("{line}"),
                 Event::InstanceLost { reason } => panic!("{reason}"),
             });
         })

@@ -20,6 +20,8 @@ async fn usage_errors_exit_with_2_and_name_what_is_wrong() {
         (&["serve", "--drain-timeout", "soon"], "soon"),
         (&["serve", "--log-format", "xml"], "xml"),
         (&["serve", "--component"], "--component"),
+        (&["sim"], "<FILE>"),
+        (&["sim", "x.toml", "--seeds", "5"], "`0..256`"),
         (&["dance"], "dance"),
     ] {
         let ended = Edgelb::default().args(arguments).run().await;
@@ -37,6 +39,7 @@ async fn help_names_every_flag() {
         "--listen",
         "--door",
         "--component",
+        "--cache",
         "--env-file",
         "--upstream-ca",
         "--threads",

@@ -6,6 +6,7 @@
 
 mod access_log;
 mod bad_requests;
+mod cache;
 mod clients;
 mod command_line;
 mod demo;
@@ -16,6 +17,7 @@ mod messages;
 mod recording;
 mod reports;
 mod shutdown;
+mod sim;
 mod stage;
 mod startup;
 mod terminator;

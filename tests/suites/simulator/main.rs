@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod laws;
+mod limits;
 mod native;
 mod replay;
+mod report;
 mod runs;
 mod shipped;

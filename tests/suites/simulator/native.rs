@@ -65,7 +65,7 @@ impl State {
             scheme: core::Scheme::Http,
             authority: parts.headers[HOST].to_str().unwrap(),
             target: parts.uri.path_and_query().unwrap().as_str(),
-            peer: &peer.map(|peer| peer.0.to_string()).unwrap_or_default(),
+            peer: peer.map(|peer| peer.0),
             body: size,
             fields: core::Fields::new(&fields),
         };

@@ -1,5 +1,6 @@
 //! The interface's types to the core's and back, losing nothing.
 
+use ::core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use alloc::string::ToString as _;
 
 use edgelb_balancer as core;
@@ -7,16 +8,18 @@ use edgelb_config::Setting;
 
 use crate::bindings::exports::edgelb::balancer::exchange as wit;
 
-/// Views a request head without copying it.
+/// Views a request head without copying it. A pseudo-header field that is not
+/// where it should be is empty, which is well-formed for none but the authority.
 pub(crate) fn request_head(head: &wit::RequestHead) -> core::RequestHead<'_> {
+    let mut fields = core::Fields::new(&head.fields);
     core::RequestHead {
-        method: &head.method,
+        method: fields.take_pseudo(":method").unwrap_or_default(),
+        authority: fields.take_pseudo(":authority").unwrap_or_default(),
+        target: fields.take_pseudo(":path").unwrap_or_default(),
         scheme: head.scheme.into(),
-        authority: &head.authority,
-        target: &head.target,
-        peer: &head.peer,
+        peer: head.peer.map(Into::into),
         body: head.body.into(),
-        fields: core::Fields::new(&head.fields),
+        fields,
     }
 }
 
@@ -144,6 +147,17 @@ impl From<&Setting> for wit::Setting {
             name: setting.name.clone(),
             value: setting.value.clone(),
             default: setting.default,
+        }
+    }
+}
+
+impl From<wit::IpAddress> for IpAddr {
+    fn from(address: wit::IpAddress) -> Self {
+        match address {
+            wit::IpAddress::Ipv4(number) => Ipv4Addr::from(number).into(),
+            wit::IpAddress::Ipv6((upper, lower)) => {
+                Ipv6Addr::from(u128::from(upper) << 64 | u128::from(lower)).into()
+            }
         }
     }
 }

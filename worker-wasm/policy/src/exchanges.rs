@@ -144,7 +144,7 @@ mod tests {
             scheme: Scheme::Https,
             authority: "lb.example",
             target: "/",
-            peer: "",
+            peer: None,
             body: BodySize::None,
             fields: Fields::new(b""),
         };

@@ -36,7 +36,7 @@ impl Arrived {
         ResponseHead {
             status,
             body,
-            fields: fields::pack(&self.fields),
+            fields: fields::pack(fields::views(&self.fields)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The client's request: its head, and its body until an attempt takes it.
 
+use std::net::IpAddr;
+
 use wasip3::http::types::{ErrorCode, Fields, Method, Request, Scheme, Trailers};
 use wasip3::wit_bindgen::{FutureReader, StreamReader, StreamResult, spawn_local};
 use wasip3::{wit_future, wit_stream};
@@ -21,7 +23,7 @@ pub(crate) struct Incoming {
     pub(crate) fields: FieldList,
     scheme: exchange::Scheme,
     authority: String,
-    peer: String,
+    peer: Option<exchange::IpAddress>,
     size: exchange::BodySize,
     body: Body,
 }
@@ -53,11 +55,9 @@ impl Incoming {
     /// taken out.
     pub(crate) fn new(request: Request, peer_field: Option<&str>) -> Self {
         let mut fields = request.get_headers().copy_all();
-        let mut peer = String::new();
+        let mut peer = None;
         if let Some(name) = peer_field {
-            if let Some(value) = fields::values(&fields, name).next_back() {
-                peer = String::from_utf8_lossy(value).trim().to_owned();
-            }
+            peer = fields::values(&fields, name).next_back().and_then(address);
             fields::remove(&mut fields, name.as_bytes());
         }
         let method = request.get_method();
@@ -83,14 +83,22 @@ impl Incoming {
 
     /// The head as the policy is shown it.
     pub(crate) fn head(&self) -> exchange::RequestHead {
+        let authority = Some((":authority", self.authority.as_bytes()));
+        let pseudo = [
+            Some((":method", method_name(&self.method).as_bytes())),
+            authority.filter(|(_, value)| !value.is_empty()),
+            Some((":path", self.target.as_bytes())),
+        ];
         exchange::RequestHead {
-            method: method_name(&self.method).to_owned(),
             scheme: self.scheme,
-            authority: self.authority.clone(),
-            target: self.target.clone(),
-            peer: self.peer.clone(),
+            peer: self.peer,
             body: self.size,
-            fields: fields::pack(&self.fields),
+            fields: fields::pack(
+                pseudo
+                    .into_iter()
+                    .flatten()
+                    .chain(fields::views(&self.fields)),
+            ),
         }
     }
 
@@ -275,6 +283,17 @@ pub(crate) fn length(fields: &FieldList) -> Option<u64> {
 fn host(fields: &FieldList) -> Option<String> {
     let value = fields::values(fields, "host").next()?;
     String::from_utf8(value.to_vec()).ok()
+}
+
+/// The address that a field's value is.
+fn address(value: &[u8]) -> Option<exchange::IpAddress> {
+    Some(match str::from_utf8(value).ok()?.trim().parse().ok()? {
+        IpAddr::V4(address) => exchange::IpAddress::Ipv4(address.to_bits()),
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            exchange::IpAddress::Ipv6(((bits >> 64) as u64, bits as u64))
+        }
+    })
 }
 
 fn method_name(method: &Method) -> &str {

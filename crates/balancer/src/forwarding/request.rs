@@ -9,10 +9,10 @@ use crate::authority;
 use crate::client::Peer;
 use crate::cookies;
 use crate::edits::Edits;
-use crate::fields::Fields;
+use crate::fields::{Fields, find};
 use crate::head::{RequestHead, Scheme};
 use crate::lists::is_token;
-use crate::survey::{PSEUDONYM, Survey};
+use crate::survey::Survey;
 
 /// The way a request came.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +35,15 @@ pub(crate) fn request_edits(
 ) -> Edits {
     let mut edits = Edits::with_capacity(256 + survey.removals.edits.as_bytes().len());
     if survey.session.is_some() {
-        cut_cookie(&mut edits, head.fields, session_cookie);
+        cut_cookie(&mut edits, head.fields, survey, session_cookie);
     }
     // What follows is set after the removals, so no connection option can
     // suppress it.
     edits.extend(&survey.removals.edits);
     forwarded_fields(&mut edits, head, survey, route);
-    edits.append("via", VIA);
+    edits.packed(VIA);
     // https://www.rfc-editor.org/rfc/rfc8586#section-2
-    edits.append("cdn-loop", PSEUDONYM);
+    edits.packed("+cdn-loop:edgelb\n");
     if survey.upgrade.is_asked() {
         edits.set("connection", "upgrade");
         edits.set("upgrade", "websocket");
@@ -56,7 +56,18 @@ pub(crate) fn request_edits(
 }
 
 /// Takes our cookie out, leaving the others byte for byte.
-fn cut_cookie(edits: &mut Edits, fields: Fields<'_>, name: &str) {
+fn cut_cookie(edits: &mut Edits, fields: Fields<'_>, survey: &Survey<'_>, name: &str) {
+    if survey.cookies == 1 {
+        match survey
+            .cookie
+            .and_then(|value| cookies::without(value, name))
+        {
+            Some(rest) if !rest.is_empty() => edits.set("cookie", rest),
+            Some(_) => edits.remove("cookie"),
+            None => {}
+        }
+        return;
+    }
     edits.remove("cookie");
     for value in fields.values("cookie") {
         match cookies::without(value, name) {
@@ -82,7 +93,10 @@ fn forwarded_fields(edits: &mut Edits, head: &RequestHead<'_>, survey: &Survey<'
         (_, None) if survey.forwarded_for => edits.remove("x-forwarded-for"),
         (_, None) => {}
     }
-    edits.set("x-forwarded-proto", scheme.as_str());
+    edits.packed(match scheme {
+        Scheme::Http => "=x-forwarded-proto:http\n",
+        Scheme::Https => "=x-forwarded-proto:https\n",
+    });
 
     let host = survey
         .forwarded_host
@@ -118,13 +132,19 @@ fn text(address: IpAddr) -> String {
         if index > 0 {
             text.push('.');
         }
-        for (place, least) in [(100, 100), (10, 10), (1, 0)] {
-            if octet >= least {
-                text.push((b'0' + octet / place % 10).into());
-            }
+        if octet >= 100 {
+            text.push(digit(octet / 100));
         }
+        if octet >= 10 {
+            text.push(digit(octet / 10 % 10));
+        }
+        text.push(digit(octet % 10));
     }
     text
+}
+
+fn digit(number: u8) -> char {
+    (b'0' + number).into()
 }
 
 /// The values of a list field, with a comma at the end.
@@ -142,7 +162,7 @@ fn chain(fields: Fields<'_>, name: &str) -> Vec<u8> {
 fn forwarded(edits: &mut Edits, chain: &[u8], node: Option<&str>, host: &str, scheme: Scheme) {
     let (open, node, close) = match node {
         None => ("", "unknown", ""),
-        Some(v6) if v6.as_bytes().contains(&b':') => ("\"[", v6, "]\""),
+        Some(v6) if find(b':', v6.as_bytes()) < v6.len() => ("\"[", v6, "]\""),
         Some(v4) => ("", v4, ""),
     };
     // No host that was let in has a character that would need an escape.
@@ -193,11 +213,11 @@ mod tests {
             scheme: Scheme::Http,
             authority: "lb.example",
             target: "/",
-            peer,
+            peer: peer.parse().ok(),
             body: BodySize::None,
             fields: Fields::new(fields.as_bytes()),
         };
-        let peer = Peer::of(peer, &policy.trusted_proxies);
+        let peer = Peer::of(head.peer, &policy.trusted_proxies);
         let survey = Survey::of(&head, &policy, peer.trusted);
         let route = Route {
             peer,

@@ -42,7 +42,7 @@ pub(crate) fn response_edits(head: &ResponseHead<'_>, additions: &Additions<'_>)
         edits.set("connection", "upgrade");
         edits.set("upgrade", upgrade);
     }
-    edits.append("via", VIA);
+    edits.packed(VIA);
     if let Some(hsts) = additions.hsts {
         // The name is the balancer's, and one such field counts
         // (https://www.rfc-editor.org/rfc/rfc6797#section-7.1).

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use self::standing::Transition;
 pub(crate) use self::standing::{Departure, Health, Standing, State};
+use crate::genuine::Genuine;
 use crate::outcome::Reason;
 use crate::policy::Policy;
 use crate::rendezvous::backend_id;
@@ -49,14 +50,15 @@ pub(crate) struct Charge {
 /// Health, ejections and trials of the backends of one policy.
 ///
 /// Two ledgers are equal when they know the same. What waits to be taken
-/// ([`Ledger::take_events`], [`Ledger::take_changed`]) is neither compared nor
-/// encoded.
+/// ([`Ledger::take_events`], [`Ledger::take_changed`]) and what only spares work
+/// are neither compared nor encoded.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// In order of the policy's backends, each with its id.
     records: Vec<(u64, Standing)>,
     events: Vec<Event>,
     changed: bool,
+    pub(crate) genuine: Genuine,
 }
 
 impl PartialEq for Ledger {
@@ -76,8 +78,7 @@ impl Ledger {
                 .iter()
                 .map(|backend| (backend_id(backend), Standing::default()))
                 .collect(),
-            events: Vec::new(),
-            changed: false,
+            ..Self::default()
         }
     }
 

@@ -288,7 +288,7 @@ impl World {
             scheme: Scheme::Http,
             authority: "lb.example",
             target: "/",
-            peer: "192.0.2.1",
+            peer: Some([192, 0, 2, 1].into()),
             body: request.body,
             fields: lines.fields(),
         };
@@ -374,7 +374,7 @@ pub(crate) fn first_choice(balancer: &Balancer, key: &[u8]) -> usize {
         scheme: Scheme::Http,
         authority: "lb.example",
         target: "/",
-        peer: "192.0.2.1",
+        peer: Some([192, 0, 2, 1].into()),
         body: BodySize::None,
         fields: lines.fields(),
     };

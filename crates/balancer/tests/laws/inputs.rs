@@ -1,5 +1,7 @@
 //! No input, however malformed, panics; and none gets more than it should.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use edgelb_balancer::{
     AffinityKey, Arrival, Balancer, BodySize, Edits, Fields, Ledger, Network, Outcome, Policy,
     RequestHead, ResponseHead, Scheme, Seed, Step, Timestamp,
@@ -110,7 +112,11 @@ proptest! {
         method in prop_oneof![Just("GET".to_owned()), text()],
         authority in prop_oneof![Just("lb.example".to_owned()), text()],
         target in prop_oneof![text().prop_map(|text| format!("/{text}")), text()],
-        peer in prop_oneof![Just("10.0.0.1".to_owned()), text()],
+        peer in prop_oneof![
+            Just(Some(IpAddr::from([10, 0, 0, 1]))),
+            any::<Option<u32>>().prop_map(|bits| bits.map(|bits| Ipv4Addr::from(bits).into())),
+            any::<u128>().prop_map(|bits| Some(Ipv6Addr::from(bits).into())),
+        ],
         request in fields(),
         responses in prop::collection::vec((any::<u16>(), fields()), 3),
         times in prop::array::uniform3(any::<u64>()),
@@ -122,7 +128,7 @@ proptest! {
             scheme: Scheme::Https,
             authority: &authority,
             target: &target,
-            peer: &peer,
+            peer,
             body: BodySize::Unknown,
             fields: Fields::new(&request),
         };

@@ -46,7 +46,7 @@ fn the_client_is_told_where_the_peer_is_another() {
             scheme: Scheme::Http,
             authority: "lb.example",
             target: "/",
-            peer,
+            peer: peer.parse().ok(),
             body: BodySize::None,
             fields: Fields::new(fields.as_bytes()),
         };

@@ -287,7 +287,7 @@ fn own_answers_come_from_begin() {
             scheme: Scheme::Http,
             authority,
             target,
-            peer: "",
+            peer: None,
             body: BodySize::None,
             fields: Fields::new(b"authorization:Bearer t\n"),
         };

@@ -98,7 +98,7 @@ impl Scenario {
             scheme: request.scheme,
             authority: "lb.example",
             target: "/",
-            peer: "192.0.2.1",
+            peer: Some([192, 0, 2, 1].into()),
             body: request.body,
             fields: Fields::new(fields.as_bytes()),
         };

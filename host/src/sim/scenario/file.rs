@@ -93,6 +93,7 @@ fn line(
 #[expect(clippy::unwrap_used, reason = "a test fails by it")]
 mod tests {
     use super::*;
+    use crate::sim::Preset;
 
     const WHOLE: &str = r#"
 name = "whole"
@@ -100,7 +101,7 @@ about = "Everything a scenario can say."
 duration = "10m"
 seed = 3
 host = "example.com"
-limits = "cloudflare-free"
+limits = { preset = "cloudflare-free", cpu-time = "5ms", subrequests = 3 }
 
 [environment]
 MAX_RETRIES = 2
@@ -156,6 +157,34 @@ share.A = "10% .. 100%"
         let scenario: Scenario = WHOLE.parse().unwrap();
         assert_eq!(scenario.environment["MAX_RETRIES"], "2");
         assert_eq!(scenario.to_string().parse(), Ok(scenario));
+    }
+
+    #[test]
+    fn limits_are_a_platform_or_what_differs_from_one() {
+        let scenario: Scenario = WHOLE.parse().unwrap();
+        let named = "limits = \"cloudflare-paid\"".parse::<Scenario>().unwrap();
+        assert_eq!(named.limits, Preset::CloudflarePaid.into());
+        assert!(named.to_string().contains("limits = \"cloudflare-paid\""));
+        assert_eq!(scenario.limits.preset, Preset::CloudflareFree);
+        assert_eq!(scenario.limits.subrequests, Some(3));
+        let table = [
+            ("subrequests = 3", "subrequests = -3", "subrequests = -3"),
+            ("subrequests = 3", "connections = 0", "nonzero"),
+            ("subrequests = 3", "subrequest = 3", "`subrequest`"),
+            ("cpu-time = \"5ms\"", "cpu-time = \"5\"", "as `500ms`"),
+            ("\"cloudflare-free\"", "\"cloudflare\"", "`cloudflare-paid`"),
+        ];
+        for (right, wrong, expected) in table {
+            let text = WHOLE.replace(right, wrong);
+            let error = text.parse::<Scenario>().unwrap_err().to_string();
+            assert!(error.contains("line 7"), "{error}");
+            assert!(error.contains(expected), "{error}");
+        }
+        let error = "limits = 3".parse::<Scenario>().unwrap_err().to_string();
+        assert!(
+            error.contains("line 1") && error.contains("expected limits"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -17,8 +17,10 @@ pub use fault::{Fault, FaultKind};
 pub use file::ScenarioError;
 pub use values::{Latency, Share};
 
-use super::limits::Preset;
-use values::{length, optional};
+use super::limits::{Limits, spelled};
+pub(crate) use values::optional;
+
+use values::length;
 
 /// A world for a component, and what is expected of it there.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -41,8 +43,8 @@ pub struct Scenario {
     #[serde(default = "host", skip_serializing_if = "is_host")]
     pub host: String,
     /// What the platform grants. Default: no limit.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub limits: Preset,
+    #[serde(default, with = "spelled", skip_serializing_if = "is_default")]
+    pub limits: Limits,
     /// Whether what backends receive is kept, heads and bodies, to be asserted
     /// on; it takes memory. Default false in files, true by the builder.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -240,7 +242,7 @@ impl Scenario {
             duration: minute(),
             seed: one(),
             host: host(),
-            limits: Preset::default(),
+            limits: Limits::default(),
             keep_requests: false,
             environment: BTreeMap::new(),
             locations: Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! By the request's path: `/trap-begin` traps in `begin`, `/trap-settle` in the
 //! first `settle` of the exchange, `/spin-begin` never returns from `begin`,
+//! `/hog-begin/N` takes N bytes of memory there, never to give them back, and
 //! `/deliver-twice` takes all that failed for not delivered. All else is the
 //! real policy.
 
@@ -31,15 +32,19 @@ impl Guest for Faulty {
     }
 
     fn begin(head: RequestHead, now: Timestamp, seed: u64) -> Step {
-        let path = head.target.split('?').next().unwrap_or_default();
-        let doomed = match path {
-            "/trap-begin" => std::process::abort(),
-            "/spin-begin" => loop {
+        let doomed = match path(&head.fields) {
+            b"/trap-begin" => std::process::abort(),
+            b"/spin-begin" => loop {
                 std::hint::spin_loop();
             },
-            path => path == "/trap-settle",
+            path => {
+                if let Some(bytes) = path.strip_prefix(b"/hog-begin/") {
+                    hog(bytes);
+                }
+                path == b"/trap-settle"
+            }
         };
-        let hasty = path == "/deliver-twice";
+        let hasty = path(&head.fields) == b"/deliver-twice";
         let step = Policy::begin(head, now, seed);
         if doomed {
             DOOMED.with_borrow_mut(|ids| ids.insert(step.exchange));
@@ -78,6 +83,23 @@ impl Guest for Faulty {
 
     fn merge(ledger: Vec<u8>) -> Option<Timestamp> {
         Policy::merge(ledger)
+    }
+}
+
+/// The request's path without its query.
+fn path(fields: &[u8]) -> &[u8] {
+    fields
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(b":path:"))
+        .and_then(|target| target.split(|&byte| byte == b'?').next())
+        .unwrap_or_default()
+}
+
+/// Takes that many bytes of memory, and keeps them.
+fn hog(bytes: &[u8]) {
+    let bytes = str::from_utf8(bytes).ok().and_then(|it| it.parse().ok());
+    if let Some(bytes) = bytes {
+        std::mem::forget(std::hint::black_box(Vec::<u8>::with_capacity(bytes)));
     }
 }
 

@@ -2,13 +2,17 @@
 //! runtime for any of them.
 //!
 //! By the request's path: `/count` tells how many requests this instance has
-//! been given, `/trap` traps, `/spin` never returns, `/refuse` answers with an
-//! error code, and all else is asked of the origin that `ORIGIN` names
+//! been given, `/trap` traps, `/spin` never returns, `/hog/N` takes N bytes of
+//! memory, never to give them back, `/refuse` answers with an error code,
+//! `/fan/N` asks the origin N times at once and tells how many of those were
+//! answered, and all else is asked of the origin that `ORIGIN` names
 //! (`host:port`).
 
 #![cfg(target_family = "wasm")]
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use wasip3::exports::http::handler::Guest;
 use wasip3::http::client;
@@ -24,16 +28,69 @@ struct Handler;
 impl Guest for Handler {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         SERVED.set(SERVED.get() + 1);
-        match request.get_path_with_query().as_deref() {
-            Some("/count") => Ok(text(SERVED.get().to_string())),
-            Some("/trap") => std::process::abort(),
-            Some("/spin") => loop {
-                std::hint::spin_loop();
-            },
-            Some("/refuse") => Err(ErrorCode::HttpRequestDenied),
-            _ => pass(request).await,
+        let target = request.get_path_with_query();
+        match target
+            .as_deref()
+            .map(|it| it.rsplit_once('/').unwrap_or(("", it)))
+        {
+            Some(("/hog", bytes)) => Ok(text(hog(number(bytes)?).to_string())),
+            Some(("/fan", times)) => Ok(text(fan(number(times)?).await.to_string())),
+            _ => by_name(request, target.as_deref()).await,
         }
     }
+}
+
+async fn by_name(request: Request, target: Option<&str>) -> Result<Response, ErrorCode> {
+    match target {
+        Some("/count") => Ok(text(SERVED.get().to_string())),
+        Some("/trap") => std::process::abort(),
+        Some("/spin") => loop {
+            std::hint::spin_loop();
+        },
+        Some("/refuse") => Err(ErrorCode::HttpRequestDenied),
+        _ => pass(request).await,
+    }
+}
+
+fn number(text: &str) -> Result<usize, ErrorCode> {
+    text.parse().map_err(|_| ErrorCode::HttpRequestUriInvalid)
+}
+
+fn hog(bytes: usize) -> usize {
+    let taken = std::hint::black_box(Vec::<u8>::with_capacity(bytes));
+    std::mem::forget(taken);
+    bytes
+}
+
+/// Asks the origin so many times at once; how many answers there are.
+async fn fan(times: usize) -> usize {
+    let mut asked: Vec<_> = (0..times).map(|_| Box::pin(ask())).collect();
+    let mut answers = 0;
+    poll_fn(|cx| {
+        asked.retain_mut(|asked| match asked.as_mut().poll(cx) {
+            Poll::Ready(answer) => {
+                answers += usize::from(answer.is_ok());
+                false
+            }
+            Poll::Pending => true,
+        });
+        if asked.is_empty() {
+            Poll::Ready(answers)
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+async fn ask() -> Result<Response, ErrorCode> {
+    let denied = |()| ErrorCode::HttpRequestDenied;
+    let origin = std::env::var("ORIGIN").map_err(|_| ErrorCode::ConfigurationError)?;
+    let (request, _sent) = Request::new(Fields::new(), None, wit_future::new(|| Ok(None)).1, None);
+    request.set_scheme(Some(&Scheme::Http)).map_err(denied)?;
+    request.set_authority(Some(&origin)).map_err(denied)?;
+    request.set_path_with_query(Some("/")).map_err(denied)?;
+    client::send(request).await
 }
 
 /// Hands the request to the origin and its response back, bodies untouched.

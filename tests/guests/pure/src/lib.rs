@@ -2,6 +2,8 @@
 //! whatever it imported would be I/O, a clock, randomness or an environment.
 #![cfg(target_family = "wasm")]
 
+use std::net::Ipv6Addr;
+
 use edgelb_balancer::{
     Arrival, Balancer, BodyEnd, BodySize, Cause, Delivery, Failure, Fields, Ledger, Outcome,
     RequestHead, ResponseHead, Scheme, Seed, Step, Timestamp,
@@ -29,7 +31,7 @@ pub extern "C" fn everything(now: u64, seed: u64, status: u16) -> usize {
         scheme: Scheme::Https,
         authority: &text,
         target: &text,
-        peer: &text,
+        peer: Some(Ipv6Addr::from(u128::from(seed)).into()),
         body: BodySize::Unknown,
         fields: Fields::new(text.as_bytes()),
     };

@@ -1,0 +1,87 @@
+//! Which backends admitted when, seen from outside.
+
+use std::collections::BTreeMap;
+
+use super::trace::{Entry, Isolate, Trace};
+
+/// Which backends admitted when, as each isolate told it.
+pub(super) struct Admission(BTreeMap<(Isolate, usize), Vec<Change>>);
+
+/// From then on, a backend admits or not.
+struct Change {
+    at: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Admits,
+    /// Until then, and no longer.
+    Ejected(u64),
+    /// To the one that went at this time.
+    Trial,
+}
+
+impl Admission {
+    pub(super) fn of(trace: &Trace) -> Self {
+        let mut changes: BTreeMap<_, Vec<Change>> = BTreeMap::new();
+        for entry in &trace.entries {
+            let (at, isolate, backend, state) = match entry {
+                Entry::Ejected {
+                    at,
+                    isolate,
+                    backend,
+                    until,
+                    ..
+                } => (at, isolate, backend, State::Ejected(*until)),
+                Entry::Trial {
+                    at,
+                    isolate,
+                    backend,
+                } => (at, isolate, backend, State::Trial),
+                Entry::Recovered {
+                    at,
+                    isolate,
+                    backend,
+                } => (at, isolate, backend, State::Admits),
+                Entry::Exchange(_)
+                | Entry::Lost { .. }
+                | Entry::Told { .. }
+                | Entry::Started { .. }
+                | Entry::Evicted { .. }
+                | Entry::Exceeded { .. } => continue,
+            };
+            let change = Change { at: *at, state };
+            changes
+                .entry((*isolate, *backend))
+                .or_default()
+                .push(change);
+        }
+        Self(changes)
+    }
+
+    /// The state before this millisecond, and whether it changes within.
+    fn before(&self, isolate: Isolate, backend: usize, time: u64) -> (State, bool) {
+        let Some(changes) = self.0.get(&(isolate, backend)) else {
+            return (State::Admits, false);
+        };
+        let earlier = changes.partition_point(|change| change.at < time);
+        let state = earlier.checked_sub(1).and_then(|last| changes.get(last));
+        let changing = changes.get(earlier).is_some_and(|next| next.at == time);
+        (state.map_or(State::Admits, |change| change.state), changing)
+    }
+
+    /// Whether it certainly did not admit.
+    pub(super) fn refuses(&self, isolate: Isolate, backend: usize, time: u64) -> bool {
+        match self.before(isolate, backend, time) {
+            (_, true) | (State::Admits, _) => false,
+            // When it is over, who comes next is the trial: told of at that time.
+            (State::Ejected(_) | State::Trial, false) => true,
+        }
+    }
+
+    /// Whether it certainly admitted.
+    pub(super) fn admits(&self, isolate: Isolate, backend: usize, time: u64) -> bool {
+        self.before(isolate, backend, time) == (State::Admits, false)
+    }
+}
