@@ -3,6 +3,7 @@
 
 mod admission;
 mod backend;
+mod builder;
 mod clients;
 mod dice;
 mod laws;
@@ -15,18 +16,22 @@ mod platform;
 mod replay;
 mod report;
 mod run;
+mod running;
 mod scenario;
 mod shrink;
 mod summary;
 mod sweep;
+mod talk;
 mod trace;
 mod world;
 
+pub use builder::SimulationBuilder;
 pub use laws::{Law, Violation};
 pub use limits::{Limits, Preset};
 pub use location::{Birth, Runtime};
 pub use replay::{Recording, RecordingError};
-pub use run::{Run, Running, Simulation, SimulationBuilder, SimulationError};
+pub use run::{Run, Simulation, SimulationError};
+pub use running::Running;
 pub use scenario::{
     Arrivals, Backend, Bound, Clients, Expectation, Fault, FaultKind, Latency, Link, Location,
     Measure, Scenario, ScenarioError, Share,

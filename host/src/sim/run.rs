@@ -1,4 +1,4 @@
-//! Simulations: put together, run to their end, or lived in by a test.
+//! Simulations, and what comes of them.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,50 +6,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
-use http_body_util::BodyExt as _;
+use tokio::runtime::RuntimeFlavor;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::backend::{Handler, Model, handler};
-use super::clients::{Group, blank, conclude, head};
+use super::backend::{Handler, Model};
+use super::builder::SimulationBuilder;
+use super::clients::Group;
 use super::laws::{self, Violation};
-use super::location::{Birth, Runtime, Site, Starter};
-use super::replay::{Cast, RECORDED, Recording, RecordingError, Visitors, cast};
-use super::scenario::{Backend, Clients, Fault, Location, Scenario, ScenarioError};
+use super::location::{Site, Starter};
+use super::replay::{Cast, RECORDED, Recording, RecordingError, Visitors};
+use super::running::Running;
+use super::scenario::{Scenario, ScenarioError};
 use super::summary::Summary;
-use super::trace::{End, Names, Trace};
-use super::world::{REQUEST_ID, Received, World};
-use crate::body::{Body, BodyError};
-use crate::edge::{Door, Edge, EdgeBuilder};
+use super::trace::{Names, Trace};
+use super::world::{Received, World};
 use crate::error::EdgeError;
 use crate::exchange::bindings::EffectiveConfiguration;
-use crate::metering::Metering;
-use crate::upstream::{Closures, IntoAnswer};
 
 /// A scenario, and the component to run in it.
 #[derive(Clone)]
 pub struct Simulation {
-    scenario: Arc<Scenario>,
-    handlers: BTreeMap<String, Handler>,
-    starter: Starter,
-    configuration: Option<Arc<EffectiveConfiguration>>,
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) handlers: BTreeMap<String, Handler>,
+    pub(super) starter: Starter,
+    pub(super) configuration: Option<Arc<EffectiveConfiguration>>,
     /// Whether the component tells of ejections.
-    tells: bool,
-    authorities: BTreeMap<String, usize>,
+    pub(super) tells: bool,
+    pub(super) authorities: BTreeMap<String, usize>,
     /// The recording that is played again, if one is.
-    cast: Option<Arc<Cast>>,
-    pulse: Arc<AtomicU64>,
-}
-
-/// Puts a [`Simulation`] together.
-pub struct SimulationBuilder {
-    scenario: Scenario,
-    handlers: BTreeMap<String, Handler>,
-    edge: EdgeBuilder,
-    door: Door,
-    starter: Option<Starter>,
-    recording: Option<Recording>,
+    pub(super) cast: Option<Arc<Cast>>,
+    pub(super) pulse: Arc<AtomicU64>,
 }
 
 /// Why there is no simulation.
@@ -83,17 +70,6 @@ pub struct Run {
     pub(crate) received: Vec<Received>,
 }
 
-/// A run that a test lives in, on its own paused tokio runtime.
-pub struct Running {
-    seed: u64,
-    configuration: Option<Arc<EffectiveConfiguration>>,
-    tells: bool,
-    world: Arc<World>,
-    sites: Arc<[Site]>,
-    groups: JoinSet<()>,
-    requests: AtomicU64,
-}
-
 impl Simulation {
     /// Starts with an empty scenario.
     pub fn builder() -> SimulationBuilder {
@@ -112,14 +88,7 @@ impl Simulation {
 
     /// Starts with this one.
     pub fn of(scenario: Scenario) -> SimulationBuilder {
-        SimulationBuilder {
-            scenario,
-            handlers: BTreeMap::new(),
-            edge: Edge::builder(),
-            door: Door::default(),
-            starter: None,
-            recording: None,
-        }
+        SimulationBuilder::new(scenario)
     }
 
     /// What is simulated.
@@ -165,6 +134,11 @@ impl Simulation {
     /// The runtime is not a paused one of a single thread, as
     /// `#[tokio::test(start_paused = true)]` makes it.
     pub fn start(&self) -> Running {
+        assert!(
+            is_virtual(),
+            "a simulation needs a paused tokio runtime of one thread: \
+             #[tokio::test(start_paused = true)]"
+        );
         self.start_seed(self.scenario.seed)
     }
 
@@ -206,14 +180,18 @@ impl Simulation {
             let visitors = Visitors::new(Arc::clone(&world), Arc::clone(&sites), cast);
             groups.spawn(Arc::new(visitors).run());
         }
-        Running {
+        Running::new(self.clone(), seed, world, sites, groups)
+    }
+
+    /// What came of a run.
+    pub(super) fn run_of(&self, seed: u64, trace: Trace, received: Vec<Received>) -> Run {
+        let configuration = self.configuration.as_deref();
+        Run {
             seed,
-            configuration: self.configuration.clone(),
-            tells: self.tells,
-            world,
-            sites,
-            groups,
-            requests: AtomicU64::new(1 << 62),
+            summary: Summary::of(&trace, &self.scenario),
+            violations: laws::check(&trace, &self.scenario, configuration, self.tells),
+            trace,
+            received,
         }
     }
 
@@ -242,7 +220,7 @@ impl Simulation {
 
 /// Runs on a paused tokio runtime, on a thread of its own: one that runs a
 /// runtime already cannot run another.
-fn in_virtual_time<T: Send, F: Future<Output = T>>(
+pub(super) fn in_virtual_time<T: Send, F: Future<Output = T>>(
     start: impl FnOnce() -> F + Send,
 ) -> Result<T, SimulationError> {
     let run = || -> Result<T, SimulationError> {
@@ -261,6 +239,17 @@ fn in_virtual_time<T: Send, F: Future<Output = T>>(
     })
 }
 
+/// Whether this thread's runtime is one in which time passes only when nobody
+/// has anything to do.
+fn is_virtual() -> bool {
+    let flavor = tokio::runtime::Handle::current().runtime_flavor();
+    let before = (Instant::now(), std::time::Instant::now());
+    while before.1.elapsed().is_zero() {
+        std::hint::spin_loop();
+    }
+    flavor == RuntimeFlavor::CurrentThread && before.0 == Instant::now()
+}
+
 fn names(scenario: &Scenario, recorded: bool) -> Names {
     Names {
         locations: scenario
@@ -273,276 +262,6 @@ fn names(scenario: &Scenario, recorded: bool) -> Names {
         clients: (scenario.clients.iter().map(|it| it.name.clone()))
             .chain(recorded.then(|| RECORDED.to_owned()))
             .collect(),
-    }
-}
-
-impl SimulationBuilder {
-    /// Where all chance comes from; default 1.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.scenario.seed = seed;
-        self
-    }
-
-    /// How long clients make requests; default a minute.
-    #[must_use]
-    pub fn duration(mut self, duration: Duration) -> Self {
-        self.scenario.duration = duration;
-        self
-    }
-
-    /// Runs this component instead of the embedded one.
-    #[must_use]
-    pub fn component(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.edge = self.edge.component(bytes);
-        self
-    }
-
-    /// Drives it by this door; default [`Door::Exchange`].
-    #[must_use]
-    pub fn door(mut self, door: Door) -> Self {
-        self.door = door;
-        self
-    }
-
-    /// Runs what this starts in the place of the component's isolates. The
-    /// configuration is still the component's to judge.
-    #[must_use]
-    pub fn runtime(
-        mut self,
-        start: impl Fn(Birth) -> Result<Arc<dyn Runtime>, EdgeError> + Send + Sync + 'static,
-    ) -> Self {
-        self.starter = Some(Arc::new(start));
-        self
-    }
-
-    /// Adds a variable to the environment the component sees.
-    #[must_use]
-    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.scenario.environment.insert(name.into(), value.into());
-        self
-    }
-
-    /// Adds a location.
-    #[must_use]
-    pub fn location(mut self, location: Location) -> Self {
-        self.scenario.locations.push(location);
-        self
-    }
-
-    /// Adds a backend that answers by its model.
-    #[must_use]
-    pub fn backend(mut self, backend: Backend) -> Self {
-        self.scenario.backends.push(backend);
-        self
-    }
-
-    /// Adds a backend whose answers a closure makes; all else is the model's.
-    #[must_use]
-    pub fn backend_with<F, R>(mut self, backend: Backend, closure: F) -> Self
-    where
-        F: Fn(Request<Bytes>) -> R + Send + Sync + 'static,
-        R: Future<Output: IntoAnswer> + Send + 'static,
-    {
-        self.handlers.insert(backend.name.clone(), handler(closure));
-        self.backend(backend)
-    }
-
-    /// Adds a group of clients.
-    #[must_use]
-    pub fn clients(mut self, clients: Clients) -> Self {
-        self.scenario.clients.push(clients);
-        self
-    }
-
-    /// Adds something that goes wrong.
-    #[must_use]
-    pub fn fault(mut self, fault: Fault) -> Self {
-        self.scenario.faults.push(fault);
-        self
-    }
-
-    /// Plays this again: its requests, each when it was made, and backends that
-    /// answer as they did. Environment and backends are those of the recording
-    /// where the scenario says nothing else; its clients and faults come on top.
-    #[must_use]
-    pub fn replay(mut self, recording: Recording) -> Self {
-        self.recording = Some(recording);
-        self
-    }
-
-    /// Changes the scenario in any other way.
-    #[must_use]
-    pub fn scenario(mut self, change: impl FnOnce(&mut Scenario)) -> Self {
-        change(&mut self.scenario);
-        self
-    }
-
-    /// Compiles the component and asks it for its configuration.
-    ///
-    /// # Errors
-    /// The scenario contradicts itself; or the component cannot be used, or
-    /// refuses its configuration.
-    pub fn build(self) -> Result<Simulation, SimulationError> {
-        let mut scenario = self.scenario;
-        if let Some(recording) = &self.recording {
-            recording.furnish(&mut scenario);
-        }
-        if scenario.locations.is_empty() {
-            scenario.locations.push(Location::new("edge"));
-        }
-        scenario.validate().map_err(SimulationError::Scenario)?;
-        for backend in &scenario.backends {
-            let variable = format!("BACKEND_{}", backend.name);
-            let authority = authority(backend);
-            let value = scenario.environment.entry(variable);
-            value.or_insert_with(|| format!("http://{authority}"));
-        }
-        let mut authorities: BTreeMap<_, _> = (scenario.backends.iter().enumerate())
-            .map(|(index, backend)| (authority(backend), index))
-            .collect();
-        let edge = self
-            .edge
-            .door(self.door)
-            .envs(scenario.environment.clone())
-            .upstream(Arc::new(Closures::new()))
-            .metering(Metering::Fuel(scenario.limits.effective().grant()))
-            .build()?;
-        let configuration = edge.configuration().cloned().map(Arc::new);
-        let starter = self.starter.unwrap_or_else(|| starter(edge));
-        for configured in configuration.iter().flat_map(|it| &it.backends) {
-            let mut backends = scenario.backends.iter();
-            if let Some(index) = backends.position(|it| it.name == configured.name) {
-                authorities.insert(configured.authority.clone(), index);
-            }
-        }
-        let cast = match self.recording.map(Arc::new) {
-            None => None,
-            Some(recording) => {
-                let cast = || cast(recording, &scenario, &authorities, &starter);
-                Some(Arc::new(in_virtual_time(cast)??))
-            }
-        };
-        Ok(Simulation {
-            cast,
-            scenario: Arc::new(scenario),
-            handlers: self.handlers,
-            starter,
-            configuration,
-            tells: self.door == Door::Exchange,
-            authorities,
-            pulse: Arc::default(),
-        })
-    }
-}
-
-/// Starts isolates that share the code of this edge.
-fn starter(edge: Edge) -> Starter {
-    Arc::new(move |birth: Birth| {
-        let isolate = edge.elsewhere(birth.upstream, birth.clock, birth.seed, birth.events)?;
-        Ok(Arc::new(isolate) as Arc<dyn Runtime>)
-    })
-}
-
-fn authority(backend: &Backend) -> String {
-    let usual = || format!("{}.test", backend.name.to_ascii_lowercase());
-    backend.authority.clone().unwrap_or_else(usual)
-}
-
-impl Running {
-    /// Answers a request at the first location, and reads the response whole.
-    ///
-    /// # Errors
-    /// The response breaks off, or the component does not start.
-    pub async fn fetch(
-        &self,
-        request: Request<impl Into<Body>>,
-    ) -> Result<Response<Bytes>, BodyError> {
-        self.fetch_at(0, request).await
-    }
-
-    /// Answers a request at the location of this index.
-    ///
-    /// # Errors
-    /// The response breaks off, the component does not start, or there is no
-    /// such location.
-    pub async fn fetch_at(
-        &self,
-        location: usize,
-        request: Request<impl Into<Body>>,
-    ) -> Result<Response<Bytes>, BodyError> {
-        let mut request = request.map(Into::into);
-        let id = self.requests.fetch_add(1, Ordering::Relaxed);
-        request
-            .headers_mut()
-            .insert(REQUEST_ID, HeaderValue::from(id));
-        let world = &self.world;
-        let site = self
-            .sites
-            .get(location)
-            .ok_or("there is no such location")?;
-        let mut dice = world.dice.of("fetch", id);
-        let method = request.method().clone();
-        world.open(blank(id, world.millis(), location, None, method, None));
-        let response = match site.fetch(id, request, &mut dice).await {
-            Ok(response) => response,
-            Err(error) => {
-                conclude(world, id, End::Broken);
-                return Err(error.into());
-            }
-        };
-        let (parts, body) = response.into_parts();
-        head(world, id, parts.status, &parts.headers);
-        match body.collect().await {
-            Ok(body) => {
-                let body = body.to_bytes();
-                world.update(id, |exchange| exchange.bytes = body.len() as u64);
-                conclude(world, id, End::Whole);
-                Ok(Response::from_parts(parts, body))
-            }
-            Err(error) => {
-                conclude(world, id, End::Broken);
-                Err(error)
-            }
-        }
-    }
-
-    /// How long the run has gone.
-    pub fn elapsed(&self) -> Duration {
-        self.world.now()
-    }
-
-    /// What happened so far.
-    pub fn trace(&self) -> Trace {
-        self.world.trace()
-    }
-
-    /// Lets this much time pass.
-    pub async fn pass(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
-
-    /// The requests that a backend has received so far, in order.
-    pub fn requests(&self, backend: &str) -> Vec<Received> {
-        of_backend(&self.world.scenario, self.world.received(), backend)
-    }
-
-    /// Lets the clients come to their end.
-    pub async fn finish(mut self) -> Run {
-        while self.groups.join_next().await.is_some() {}
-        let (trace, received) = self.world.take();
-        Run {
-            seed: self.seed,
-            summary: Summary::of(&trace, &self.world.scenario),
-            violations: laws::check(
-                &trace,
-                &self.world.scenario,
-                self.configuration.as_deref(),
-                self.tells,
-            ),
-            trace,
-            received,
-        }
     }
 }
 
@@ -566,17 +285,11 @@ impl Run {
     }
 }
 
-fn of_backend(scenario: &Scenario, received: Vec<Received>, backend: &str) -> Vec<Received> {
-    let index = scenario.backends.iter().position(|it| it.name == backend);
-    let of_it = |it: &Received| Some(it.backend) == index;
-    received.into_iter().filter(of_it).collect()
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by it")]
 mod tests {
     use super::*;
-    use crate::sim::{FaultKind, Latency};
+    use crate::sim::{Backend, Clients, Fault, FaultKind, Latency};
 
     fn dying() -> Simulation {
         let clients = Clients {
@@ -619,5 +332,11 @@ mod tests {
         let first = simulation.run_seed(3).unwrap().trace.to_jsonl();
         assert_eq!(simulation.run_seed(3).unwrap().trace.to_jsonl(), first);
         assert_ne!(simulation.run_seed(4).unwrap().trace.to_jsonl(), first);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "start_paused")]
+    async fn real_time_is_refused() {
+        dying().start();
     }
 }

@@ -247,6 +247,12 @@ impl World {
         self.record().received.clone()
     }
 
+    /// Index of the backend of this name.
+    pub(crate) fn backend(&self, name: &str) -> Option<usize> {
+        let mut backends = self.scenario.backends.iter();
+        backends.position(|backend| backend.name == name)
+    }
+
     /// What happened so far.
     pub(crate) fn trace(&self) -> Trace {
         self.record().trace.clone()

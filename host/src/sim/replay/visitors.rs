@@ -6,9 +6,9 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use tokio::task::JoinSet;
 
-use super::super::clients::{blank, conclude, origin, receive};
 use super::super::dice;
 use super::super::location::Site;
+use super::super::talk::{blank, conclude, origin, receive};
 use super::super::trace::{Client, End, Exchange};
 use super::super::world::{REQUEST_ID, World};
 use super::casting::{Cast, session};
