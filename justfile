@@ -56,6 +56,10 @@ deny: _deny
              && echo 'advisories: SKIPPED, their database cannot be fetched from here'; } \
         || { cat target/advisories.log; exit 1; }
 
+# The shipped scenarios with 256 seeds each; minutes
+simulate seeds="0..256":
+    cargo run --locked --release -p edgelb-host -- sim scenarios/*.toml --seeds {{ seeds }}
+
 # Three nginx under load for a minute, one killed and restarted every two seconds
 soak: build _nginx
     SOAK_SECONDS=60 cargo test --locked --workspace --test process -- --nocapture no_idempotent_request_fails

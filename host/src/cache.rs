@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 use std::{fs, process};
 
@@ -80,8 +81,11 @@ impl Cache {
             let text = "the directory is not this user's alone to write to";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
         }
+        // Two threads of one process may store the same component.
+        static WRITTEN: AtomicU32 = AtomicU32::new(0);
         let path = self.path(engine, bytes);
-        let unfinished = path.with_extension(process::id().to_string());
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let unfinished = path.with_extension(format!("{}-{number}", process::id()));
         let written = write(&unfinished, &compiled).and_then(|()| fs::rename(&unfinished, &path));
         if written.is_err() {
             let _ = fs::remove_file(&unfinished);
@@ -104,7 +108,7 @@ impl Cache {
         self.directory.join(name).with_extension(EXTENSION)
     }
 
-    /// Removes the files used longest ago.
+    /// Removes the files used longest ago, whole or never finished.
     fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.directory) else {
             return;
@@ -113,9 +117,10 @@ impl Cache {
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let used = path.metadata().ok()?.modified().ok()?;
-                path.extension()
-                    .is_some_and(|it| it == EXTENSION)
-                    .then_some((used, path))
+                // Nothing else in the directory is ours to remove.
+                let stem = path.file_stem()?.as_encoded_bytes();
+                let ours = stem.len() == 2 * DIGEST && stem.iter().all(u8::is_ascii_hexdigit);
+                ours.then_some((used, path))
             })
             .collect();
         files.sort_by(|one, other| other.cmp(one));

@@ -40,9 +40,11 @@ pub(super) fn run(args: &SimArgs) -> anyhow::Result<()> {
             recording: args.replay.as_deref(),
         });
     }
+    // What is wrong with any of them is said before the first is run.
+    let simulations: anyhow::Result<Vec<_>> =
+        subjects.iter().map(|subject| load(subject, args)).collect();
     let mut failed = 0;
-    for subject in &subjects {
-        let simulation = load(subject, args)?;
+    for (subject, simulation) in subjects.iter().zip(simulations?) {
         let passed = match &args.seeds {
             Some(seeds) => sweep(subject, &simulation, seeds.clone(), args)?,
             None => once(subject, &simulation, args)?,
@@ -71,18 +73,29 @@ impl Subject<'_> {
     fn command(&self, seed: u64, args: &SimArgs) -> String {
         let mut command = "edgelb sim".to_owned();
         if let Some(recording) = self.recording {
-            command.push_str(&format!(" --replay {}", recording.display()));
+            command.push_str(&format!(" --replay {}", quoted(recording)));
         }
         if args.door == DoorArg::WasiHttp {
             command.push_str(" --door wasi-http");
         }
         if let Some(component) = &args.component {
-            command.push_str(&format!(" --component {}", component.display()));
+            command.push_str(&format!(" --component {}", quoted(component)));
         }
         if let Some(scenario) = self.scenario {
-            command.push_str(&format!(" {}", scenario.display()));
+            command.push_str(&format!(" {}", quoted(scenario)));
         }
         command + &format!(" --seed {seed}")
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |it: char| it.is_ascii_alphanumeric() || "/._-+=:,".contains(it);
+    if path.chars().all(plain) {
+        path
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
     }
 }
 
@@ -108,7 +121,12 @@ fn load(subject: &Subject<'_>, args: &SimArgs) -> anyhow::Result<Simulation> {
         Some(file) => {
             let text = std::fs::read_to_string(file)
                 .with_context(|| format!("`{name}` cannot be read"))?;
-            text.parse().with_context(|| format!("`{name}`"))?
+            // Names that it does not explain may be the recording's.
+            let scenario = match subject.recording {
+                Some(_) => Scenario::fragment(&text),
+                None => text.parse(),
+            };
+            scenario.with_context(|| format!("`{name}`"))?
         }
     };
     let mut builder = Simulation::of(scenario).door(match args.door {
@@ -130,6 +148,9 @@ fn load(subject: &Subject<'_>, args: &SimArgs) -> anyhow::Result<Simulation> {
 fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyhow::Result<bool> {
     let scenario = simulation.scenario();
     let seed = args.seed.unwrap_or(scenario.seed);
+    // Better known before the run than after it.
+    let trace = created("--trace", args.trace.as_deref())?;
+    let report = created("--report", args.report.as_deref())?;
     let began = Instant::now();
     let run = watched(simulation, || simulation.run_seed(seed))?;
     let took = began.elapsed();
@@ -145,20 +166,29 @@ fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyho
     if let Some(recording) = simulation.recording() {
         print!("\n{}", comparison(recording, &run.summary));
     }
-    if let Some(path) = &args.trace {
-        let write = || -> std::io::Result<()> {
-            let mut writer = BufWriter::new(File::create(path)?);
-            run.trace.write(&mut writer)?;
-            writer.flush()
-        };
-        write().with_context(|| format!("--trace `{}` cannot be written", path.display()))?;
+    if let Some(mut writer) = trace {
+        let written = run.trace.write(&mut writer).and_then(|()| writer.flush());
+        written.context("--trace cannot be written")?;
     }
-    if let Some(path) = &args.report {
+    if let Some(mut writer) = report {
         let violations: Vec<_> = run.violations.iter().map(ToString::to_string).collect();
-        std::fs::write(path, run.report(scenario, &violations))
-            .with_context(|| format!("--report `{}` cannot be written", path.display()))?;
+        let page = run.report(scenario, &violations);
+        let written = writer
+            .write_all(page.as_bytes())
+            .and_then(|()| writer.flush());
+        written.context("--report cannot be written")?;
     }
     Ok(verdict(scenario, &run))
+}
+
+/// The file that a flag asks for.
+fn created(flag: &str, path: Option<&Path>) -> anyhow::Result<Option<BufWriter<File>>> {
+    let Some(path) = path else {
+        return Ok(None);
+    };
+    let file = File::create(path)
+        .with_context(|| format!("{flag} `{}` cannot be written", path.display()))?;
+    Ok(Some(BufWriter::new(file)))
 }
 
 /// Many runs of a scenario, up to the first that fails.
@@ -180,11 +210,14 @@ fn sweep(
     let swept = sweep.run(simulation, |done| progress.tell(done))?;
     progress.end();
     println!("{}", title(subject.file(), scenario));
-    println!(
-        "{} of {count} seeds passed in {:.1} s",
-        swept.passed,
-        began.elapsed().as_secs_f64()
-    );
+    let seconds = began.elapsed().as_secs_f64();
+    match &swept.failed {
+        None => println!("{} of {count} seeds passed in {seconds:.1} s", swept.passed),
+        Some(run) => println!(
+            "seed {} failed after {} that passed, in {seconds:.1} s; the rest was not run",
+            run.seed, swept.passed
+        ),
+    }
     for (measure, least, most) in &swept.extremes {
         let (least, most) = (shown(measure, *least), shown(measure, *most));
         println!("  {:<16}{least} .. {most}", measure.to_string());
@@ -236,7 +269,14 @@ fn table(summary: &Summary) -> String {
     let seldom = seldom.into_iter().filter(|it| summary.measure(it) > 0.0);
     let mut table = String::new();
     for measure in plain.into_iter().chain(shares).chain(seldom) {
-        let value = shown(&measure, summary.measure(&measure));
+        // Where there was no outage that anybody met.
+        let never = (measure == Measure::Detect && summary.detect.is_none())
+            || (measure == Measure::Recover && summary.recover.is_none());
+        let value = if never {
+            "-".to_owned()
+        } else {
+            shown(&measure, summary.measure(&measure))
+        };
         table.push_str(&format!("  {:<16}{value:>12}\n", measure.to_string()));
     }
     table
@@ -309,10 +349,17 @@ fn verdict(scenario: &Scenario, run: &Run) -> bool {
     if run.violations.len() > TOLD {
         println!("        and {} more", run.violations.len() - TOLD);
     }
+    if run.trace.exchanges().all(|it| it.attempts.is_empty()) {
+        println!("note: no request reached a backend");
+    }
     let passed = run.passed(scenario);
     if passed {
         let expected = scenario.expect.bounds().len();
-        println!("passed: all laws, {expected} of {expected} expectations");
+        let laws = match run.laws.len() {
+            9 => "all laws".to_owned(),
+            laws => format!("the {laws} laws that can be checked here"),
+        };
+        println!("passed: {laws}, {expected} of {expected} expectations");
     }
     println!();
     passed

@@ -1,8 +1,8 @@
 //! Which backends admitted when, seen from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::trace::{Entry, Isolate, Trace};
+use super::trace::{Entry, Exchange, Isolate, Trace};
 
 /// Which backends admitted when, as each isolate told it.
 pub(super) struct Admission(BTreeMap<(Isolate, usize), Vec<Change>>);
@@ -83,5 +83,38 @@ impl Admission {
     /// Whether it certainly admitted.
     pub(super) fn admits(&self, isolate: Isolate, backend: usize, time: u64) -> bool {
         self.before(isolate, backend, time) == (State::Admits, false)
+    }
+}
+
+/// Where the platform had a hand in it: a request that exceeded a limit, or was
+/// in an instance as it was lost. What becomes of these is not the balancer's doing.
+pub(super) struct Interference {
+    exceeded: BTreeSet<u64>,
+    lost: Vec<(Isolate, u64)>,
+}
+
+impl Interference {
+    pub(super) fn of(trace: &Trace) -> Self {
+        let mut interference = Self {
+            exceeded: BTreeSet::new(),
+            lost: Vec::new(),
+        };
+        for entry in &trace.entries {
+            if let Entry::Exceeded { request, .. } = entry {
+                interference.exceeded.extend(*request);
+            }
+            if let Entry::Lost { at, isolate, .. } = entry {
+                interference.lost.push((*isolate, *at));
+            }
+        }
+        interference
+    }
+
+    pub(super) fn with(&self, exchange: &Exchange) -> bool {
+        let span = exchange.begun..=exchange.ended;
+        let lost = |(isolate, at): &(Isolate, u64)| {
+            exchange.isolate == Some(*isolate) && span.contains(at)
+        };
+        self.exceeded.contains(&exchange.id) || self.lost.iter().any(lost)
     }
 }

@@ -92,18 +92,18 @@ impl Model {
             mut dice,
             played,
         } = reached;
-        if way.suffers(FaultKind::Hang, &mut dice) {
+        if way.suffers(FaultKind::Hang) {
             return std::future::pending().await;
         }
-        if way.suffers(FaultKind::Reset, &mut dice) {
+        if way.suffers(FaultKind::Reset) {
             return Err(SendError::maybe_sent(Cause::ConnectionTerminated));
         }
-        if way.suffers(FaultKind::RateLimit, &mut dice) || !self.admits(way.world.now()) {
+        if way.suffers(FaultKind::RateLimit) || !self.admits(way.world.now()) {
             let mut response = self.plain(StatusCode::TOO_MANY_REQUESTS);
             (response.headers_mut()).insert(RETRY_AFTER, HeaderValue::from_static("1"));
             return Ok(response);
         }
-        if let Some(response) = self.erroneous(way, &mut dice) {
+        if let Some(response) = self.erroneous(way) {
             return Ok(response);
         }
         if let Some(played) = played {
@@ -128,8 +128,7 @@ impl Model {
             self.plain(StatusCode::OK)
                 .map(|_| self.pieces(way, &request, &mut dice))
         };
-        if way.suffers(FaultKind::Truncate, &mut dice)
-            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        if way.suffers(FaultKind::Truncate) && response.status() != StatusCode::SWITCHING_PROTOCOLS
         {
             response = response.map(Pieces::broken_off);
         }
@@ -139,12 +138,13 @@ impl Model {
     }
 
     /// The answer of a backend that is up, and in error.
-    fn erroneous(&self, way: Way<'_>, dice: &mut Pcg64Mcg) -> Option<Response<Body>> {
+    fn erroneous(&self, way: Way<'_>) -> Option<Response<Body>> {
+        let mut chance = way.chance.of(FaultKind::Error.name(), 0);
         let now = way.world.now();
         let mut faults = way
             .world
             .faults_of(FaultKind::Error, way.location, way.backend);
-        let fault = faults.find(|fault| fault.is_on(now) && fault.share.hits(dice))?;
+        let fault = faults.find(|fault| fault.is_on(now) && fault.share.hits(&mut chance))?;
         let status = fault.status.and_then(|it| StatusCode::from_u16(it).ok());
         let mut response = self.plain(status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE));
         if let Some(after) = fault.retry_after {
@@ -179,11 +179,12 @@ impl Model {
     fn service_time(&self, way: Way<'_>, dice: &mut Pcg64Mcg) -> Duration {
         let now = way.world.now();
         let mut factor = 1.0;
+        let mut chance = way.chance.of(FaultKind::Slow.name(), 0);
         for fault in way
             .world
             .faults_of(FaultKind::Slow, way.location, way.backend)
         {
-            if fault.is_on(now) && fault.share.hits(dice) {
+            if fault.is_on(now) && fault.share.hits(&mut chance) {
                 factor *= fault.factor.unwrap_or(10.0);
             }
         }
@@ -242,28 +243,23 @@ impl Model {
         if transfer.is_zero() {
             return Body::from(self.body.clone());
         }
-        let cut = way.next_cut().map(|cut| way.world.instant(cut.at));
-        Body::new(Pieces::new(self.body.clone(), transfer, cut))
+        Body::new(Pieces::new(self.body.clone(), transfer, way.next_break()))
     }
-}
 
-fn is_websocket(request: &Request<Bytes>) -> bool {
-    let upgrade = request.headers().get(UPGRADE);
-    upgrade.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
-impl Model {
     /// A WebSocket: what is sent comes back, until the client closes it or the
     /// way is cut. (The handshake's key is not looked at.)
     fn switch(&self, way: Way<'_>) -> Response<Body> {
         let (near, far) = tokio::io::duplex(4096);
-        let cut = way.next_cut().map(|cut| way.world.instant(cut.at));
+        let ends = way.next_break();
         tokio::spawn(async move {
             let (mut reader, mut writer) = tokio::io::split(far);
             let echo = tokio::io::copy(&mut reader, &mut writer);
-            match cut {
-                Some(cut) => drop(tokio::time::timeout_at(cut, echo).await),
-                None => drop(echo.await),
+            let Some(ends) = ends else {
+                drop(echo.await);
+                return;
+            };
+            if tokio::time::timeout_at(ends.silent, echo).await.is_err() {
+                tokio::time::sleep_until(ends.broken).await;
             }
         });
         let mut response = Response::new(Body::tunnel(near));
@@ -273,4 +269,9 @@ impl Model {
         fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
         response
     }
+}
+
+fn is_websocket(request: &Request<Bytes>) -> bool {
+    let upgrade = request.headers().get(UPGRADE);
+    upgrade.is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }

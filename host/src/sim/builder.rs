@@ -12,7 +12,7 @@ use super::backend::{Handler, handler};
 use super::location::{Birth, Runtime, Starter};
 use super::replay::{Recording, cast};
 use super::run::{Simulation, SimulationError, in_virtual_time};
-use super::scenario::{Backend, Clients, Fault, Location, Scenario};
+use super::scenario::{Backend, Clients, DEFAULT_LOCATION, Fault, Location, Scenario};
 use crate::edge::{Door, Edge, EdgeBuilder};
 use crate::error::EdgeError;
 use crate::metering::Metering;
@@ -152,7 +152,7 @@ impl SimulationBuilder {
             recording.furnish(&mut scenario);
         }
         if scenario.locations.is_empty() {
-            scenario.locations.push(Location::new("edge"));
+            scenario.locations.push(Location::new(DEFAULT_LOCATION));
         }
         scenario.validate().map_err(SimulationError::Scenario)?;
         for backend in &scenario.backends {

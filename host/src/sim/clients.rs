@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::dice;
 use super::location::Site;
 use super::scenario::{Arrivals, Clients};
-use super::talk::{blank, conclude, origin, receive};
+use super::talk::{all, blank, conclude, origin, reap, receive};
 use super::trace::{Client, End};
 use super::world::{REQUEST_ID, World};
 use crate::body::Body;
@@ -33,9 +33,16 @@ pub(crate) struct Group {
 /// What one of them remembers.
 #[derive(Default)]
 struct Person {
-    cookies: Vec<(String, String)>,
+    cookies: Vec<Cookie>,
     /// The backend that the session is with.
     home: Option<usize>,
+}
+
+struct Cookie {
+    name: String,
+    value: String,
+    /// When it is no longer sent.
+    expires: Duration,
 }
 
 impl Group {
@@ -92,9 +99,9 @@ impl Group {
             let group = Arc::clone(self);
             under_way.spawn(async move { group.request(number, None).await });
             number += 1;
-            while under_way.try_join_next().is_some() {}
+            reap(&mut under_way);
         }
-        while under_way.join_next().await.is_some() {}
+        all(&mut under_way).await;
     }
 
     /// Each of them asks, thinks, and asks again.
@@ -104,7 +111,7 @@ impl Group {
             let group = Arc::clone(self);
             under_way.spawn(async move { group.converse(person, end).await });
         }
-        while under_way.join_next().await.is_some() {}
+        all(&mut under_way).await;
     }
 
     async fn converse(&self, person: usize, end: Duration) {
@@ -156,19 +163,18 @@ impl Group {
             method,
             session,
         ));
-        let talk = async {
-            let Ok(response) = place.fetch(id, request, &mut dice).await else {
-                return End::Broken;
-            };
-            self.remember(clients, person, &response);
-            let hold = clients.hold.draw(&mut dice);
-            receive(&self.world, id, response, hold).await
+        let answer = place.fetch(id, request, &mut dice);
+        let answered = match clients.patience {
+            None => Some(answer.await),
+            Some(patience) => tokio::time::timeout(patience, answer).await.ok(),
         };
-        let end = match clients.patience {
-            None => talk.await,
-            Some(patience) => {
-                let talk = std::pin::pin!(talk);
-                (tokio::time::timeout(patience, talk).await).unwrap_or(End::Left)
+        let end = match answered {
+            None => End::Left,
+            Some(Err(_)) => End::Broken,
+            Some(Ok(response)) => {
+                self.remember(clients, person, &response);
+                let hold = clients.hold.draw(&mut dice);
+                receive(&self.world, id, response, hold).await
             }
         };
         conclude(&self.world, id, end);
@@ -238,12 +244,17 @@ impl Group {
         }
         let memory = self.people.get(person);
         let memory = memory.map(|it| it.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(memory) = memory.filter(|memory| !memory.cookies.is_empty()) else {
+        let Some(mut memory) = memory else {
             return (request, None);
         };
+        let now = self.world.now();
+        memory.cookies.retain(|cookie| now < cookie.expires);
+        if memory.cookies.is_empty() {
+            return (request, None);
+        }
         let cookies = memory.cookies.iter();
         let cookies: Vec<_> = cookies
-            .map(|(name, value)| format!("{name}={value}"))
+            .map(|cookie| format!("{}={}", cookie.name, cookie.value))
             .collect();
         if let Ok(cookies) = HeaderValue::from_str(&cookies.join("; ")) {
             fields.insert(COOKIE, cookies);
@@ -268,10 +279,12 @@ impl Group {
             let Some((name, value)) = pair.split_once('=') else {
                 continue;
             };
-            person.cookies.retain(|(taken, _)| taken != name);
-            if !cookie.to_ascii_lowercase().contains("max-age=0") {
-                person.cookies.push((name.to_owned(), value.to_owned()));
-            }
+            person.cookies.retain(|taken| taken.name != name);
+            person.cookies.push(Cookie {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                expires: self.world.now() + lifetime(cookie),
+            });
         }
         person.home = origin(&self.world, response.headers());
     }
@@ -291,9 +304,23 @@ impl Address {
     }
 }
 
+/// How long a cookie is kept (RFC 6265 section 5.2.2): a second less than it
+/// says, as its maker counts whole ones; one that does not say, for a year.
+fn lifetime(cookie: &str) -> Duration {
+    let attributes = cookie.split(';').skip(1);
+    let max_age = attributes.filter_map(|attribute| {
+        let (name, value) = attribute.split_once('=')?;
+        let named = name.trim().eq_ignore_ascii_case("max-age");
+        named.then(|| value.trim().parse::<u64>().ok()).flatten()
+    });
+    let seconds = max_age.last().unwrap_or(365 * 24 * 3600);
+    Duration::from_secs(seconds.min(365 * 24 * 3600).saturating_sub(1))
+}
+
 fn method(clients: &Clients, dice: &mut Pcg64Mcg) -> Method {
-    let sum: u32 = clients.methods.values().sum();
-    let mut drawn = dice::below(dice, sum.max(1) as usize);
+    let weights = clients.methods.values();
+    let sum: usize = weights.map(|weight| *weight as usize).sum();
+    let mut drawn = dice::below(dice, sum.max(1));
     for (name, weight) in &clients.methods {
         let weight = *weight as usize;
         if drawn < weight {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::admission::Admission;
+use super::admission::{Admission, Interference};
 use super::scenario::Scenario;
 use super::trace::{Attempt, End, Exchange, Outcome, Trace, cause_name};
 use crate::exchange::bindings::EffectiveConfiguration;
@@ -21,6 +21,8 @@ pub struct Violation {
     pub request: u64,
     /// When that was made, in milliseconds since the run began.
     pub at: u64,
+    /// When it was over.
+    pub ended: u64,
     /// How.
     pub message: String,
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Violation {
             request,
             at,
             message,
+            ..
         } = self;
         write!(
             formatter,
@@ -88,10 +91,28 @@ struct Rules<'a> {
     max_retries: usize,
     replay_limit: u64,
     sticky: bool,
-    /// In milliseconds.
-    session_ttl: u64,
     /// Backends that take no new clients.
     drained: Vec<bool>,
+}
+
+/// The laws that can be checked of a component, as [`check`] does.
+pub(crate) fn checked(configured: bool, tells: bool) -> &'static [Law] {
+    const ALL: [Law; 9] = [
+        Law::Answered,
+        Law::Bounded,
+        Law::AnotherBackend,
+        Law::DeliveredOnce,
+        Law::Final,
+        Law::Persistent,
+        Law::Faithful,
+        Law::Ejected,
+        Law::Sticky,
+    ];
+    match (configured, tells) {
+        (true, true) => &ALL,
+        (true, false) => &ALL[..7],
+        (false, _) => &ALL[..1],
+    }
 }
 
 /// Checks a trace. Of a component that cannot tell its configuration, only
@@ -104,6 +125,7 @@ pub(crate) fn check(
 ) -> Vec<Violation> {
     let rules = configuration.map(|it| Rules::new(scenario, it));
     let admission = Admission::of(trace);
+    let interference = Interference::of(trace);
     let mut violations = Vec::new();
     for exchange in trace.exchanges() {
         let mut broken = |law, message| {
@@ -111,13 +133,16 @@ pub(crate) fn check(
                 law,
                 request: exchange.id,
                 at: exchange.begun,
+                ended: exchange.ended,
                 message,
             });
         };
         if exchange.end != End::Left && exchange.status.is_none() {
             broken(Law::Answered, "it got no answer".to_owned());
         }
-        if let Some(rules) = &rules {
+        if let Some(rules) = &rules
+            && !interference.with(exchange)
+        {
             rules.attempts(exchange, &mut broken);
             rules.answer(exchange, &mut broken);
             if tells {
@@ -146,7 +171,6 @@ impl<'a> Rules<'a> {
             max_retries: usize::try_from(number("MAX_RETRIES", 3)).unwrap_or(usize::MAX),
             replay_limit: configuration.replay_limit,
             sticky: setting("STICKY_SESSIONS") == "true",
-            session_ttl: number("SESSION_COOKIE_TTL", 86_400).saturating_mul(1000),
             drained: drained.collect(),
         }
     }
@@ -222,9 +246,22 @@ impl<'a> Rules<'a> {
 
     /// What the client got.
     fn answer(&self, exchange: &Exchange, broken: &mut impl FnMut(Law, String)) {
-        let (Some(last), Some(status)) = (exchange.attempts.last(), exchange.status) else {
+        let Some(status) = exchange.status else {
             return;
         };
+        let Some(last) = exchange.attempts.last() else {
+            self.unsent(exchange, status, broken);
+            return;
+        };
+        if let (End::Whole, Some(length)) = (exchange.end, last.length)
+            && exchange.bytes != length
+        {
+            let bytes = exchange.bytes;
+            broken(
+                Law::Faithful,
+                format!("{bytes} bytes of {length} were passed on as whole"),
+            );
+        }
         match last.outcome {
             Outcome::Status(sent) if sent != status => {
                 broken(Law::Faithful, format!("{sent} was answered as {status}"));
@@ -241,6 +278,29 @@ impl<'a> Rules<'a> {
                 );
             }
             Outcome::Status(_) | Outcome::Failed(..) | Outcome::Pending | Outcome::Cancelled => {}
+        }
+    }
+
+    /// What is answered without being sent: the balancer has a say of its own
+    /// about where requests go, not about what they are for.
+    fn unsent(&self, exchange: &Exchange, status: u16, broken: &mut impl FnMut(Law, String)) {
+        let clients = exchange
+            .client
+            .and_then(|it| self.scenario.clients.get(it.group));
+        let own = clients.is_none_or(|clients| clients.path.starts_with("/.well-known/"));
+        if own || self.drained.iter().all(|drained| *drained) {
+            return;
+        }
+        if status >= 500 {
+            broken(
+                Law::Persistent,
+                format!("it was answered {status} and sent to nobody"),
+            );
+        } else if status < 300 {
+            broken(
+                Law::Faithful,
+                format!("it was answered {status}, by no backend"),
+            );
         }
     }
 
@@ -284,7 +344,6 @@ impl<'a> Rules<'a> {
             return;
         };
         if self.sticky
-            && super::world::millis(self.scenario.duration) < self.session_ttl
             && first.backend != Some(session)
             && admission.admits(isolate, session, first.begun)
         {
@@ -341,3 +400,6 @@ fn told(attempt: &Attempt) -> String {
         Outcome::Pending | Outcome::Cancelled => "an attempt given up".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

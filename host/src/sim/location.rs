@@ -9,7 +9,7 @@ use http::{Request, Response};
 use rand_pcg::Pcg64Mcg;
 
 use super::dice;
-use super::network::{Network, pass};
+use super::network::Network;
 use super::platform::Invocation;
 use super::trace::{Entry, Isolate};
 use super::world::World;
@@ -87,6 +87,8 @@ struct State {
 struct Slot {
     runtime: Arc<dyn Runtime>,
     isolate: Isolate,
+    /// When it is up.
+    ready: Duration,
     started: Duration,
     used: Duration,
 }
@@ -132,32 +134,49 @@ impl Site {
             return Ok(refusal);
         }
         request.extensions_mut().insert(Tag(id));
-        let (slot, cold) = self.slot(dice)?;
+        let slot = self.slot(dice)?;
         (self.world).update(id, |exchange| exchange.isolate = Some(slot.isolate));
-        if cold && let Some(location) = self.world.scenario.locations.get(self.index) {
-            pass(location.cold_start.draw(dice)).await;
-        }
+        // Whoever comes before it is up waits for it, not the first alone.
+        self.world.until(slot.ready).await;
         let answering = slot.runtime.fetch(request);
-        Ok(invocation.run(slot.isolate, answering).await)
+        let response = invocation.run(slot.isolate, answering).await;
+        self.leave(slot.isolate);
+        Ok(response)
     }
 
-    /// One of the isolates, and whether it starts with this request. Those
-    /// who are with an evicted one stay with it.
-    fn slot(&self, dice: &mut Pcg64Mcg) -> Result<(Slot, bool), EdgeError> {
+    /// An isolate has answered, and was not idle until now.
+    fn leave(&self, isolate: Isolate) {
+        let now = self.world.now();
+        for slot in self.state().slots.iter_mut().flatten() {
+            if slot.isolate == isolate {
+                slot.used = now;
+            }
+        }
+    }
+
+    /// One of the isolates; it may start with this request. Those who are with
+    /// an evicted one stay with it.
+    fn slot(&self, dice: &mut Pcg64Mcg) -> Result<Slot, EdgeError> {
         let now = self.world.now();
         let mut state = self.state();
         let index = dice::below(dice, state.slots.len());
         if let Some(slot) = state.slots.get_mut(index).and_then(Option::as_mut) {
             if !self.is_over(slot, now) {
                 slot.used = now;
-                return Ok((slot.clone(), false));
+                return Ok(slot.clone());
             }
             self.world.note(Entry::Evicted {
                 at: self.world.millis(),
                 isolate: slot.isolate,
             });
         }
+        // It is no neighbour of what takes its place.
+        if let Some(place) = state.slots.get_mut(index) {
+            *place = None;
+        }
         let (runtime, isolate) = self.start(&state)?;
+        let location = self.world.scenario.locations.get(self.index);
+        let cold_start = location.map_or(Duration::ZERO, |it| it.cold_start.draw(dice));
         self.world.note(Entry::Started {
             at: self.world.millis(),
             isolate,
@@ -165,13 +184,14 @@ impl Site {
         let slot = Slot {
             runtime,
             isolate,
+            ready: now + cold_start,
             started: now,
             used: now,
         };
         if let Some(place) = state.slots.get_mut(index) {
             *place = Some(slot.clone());
         }
-        Ok((slot, true))
+        Ok(slot)
     }
 
     /// An isolate that knows what its neighbours do where they share that, and

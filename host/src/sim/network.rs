@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use http::header::HOST;
 use http::{HeaderValue, Request, Response};
+use http_body::Body as _;
 use rand_pcg::Pcg64Mcg;
 use tokio::time::Instant;
 
 use super::backend::Reached;
+use super::dice::Dice;
 use super::limits::Limit;
 use super::replay::Played;
 use super::scenario::{FaultKind, Latency};
@@ -42,7 +44,8 @@ impl Upstream for Network {
                 Ok(response) => Outcome::Status(response.status().as_u16()),
                 Err(error) => Outcome::Failed(error.cause, error.delivery),
             };
-            sent.network.world.settle(id, attempt, known);
+            let length = (outcome.as_ref().ok()).and_then(|it| it.body().size_hint().exact());
+            sent.network.world.settle(id, attempt, known, length);
             outcome
         })
     }
@@ -78,6 +81,10 @@ pub(crate) struct Way<'a> {
     pub(crate) world: &'a World,
     pub(crate) location: usize,
     pub(crate) backend: usize,
+    /// The attempt's own. Each fault draws from a sequence of its kind, so that
+    /// none stirs the others.
+    pub(crate) chance: Dice,
+    timeouts: Timeouts,
 }
 
 /// What cuts off those who are connected.
@@ -85,6 +92,13 @@ pub(crate) struct Way<'a> {
 pub(crate) struct Cut {
     pub(crate) at: Duration,
     pub(crate) kind: FaultKind,
+}
+
+/// How a connection that stands ends: silent from one moment, broken from another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Break {
+    pub(crate) silent: Instant,
+    pub(crate) broken: Instant,
 }
 
 impl Sent {
@@ -110,23 +124,30 @@ impl Sent {
         let Some(backend) = self.backend else {
             return Err(SendError::not_sent(Cause::DnsError));
         };
+        let request_number = self.request.unwrap_or_else(|| world.millis());
+        let of_request = Dice::new(world.dice.seed("request", request_number));
         let way = Way {
             world,
             location: self.network.isolate.location,
             backend,
+            chance: Dice::new(of_request.seed("attempt", self.attempt as u64)),
+            timeouts,
         };
-        let number = self.request.unwrap_or_else(|| world.millis());
-        let mut dice = world.dice.of("attempt", number << 8 | self.attempt as u64);
+        let mut dice = way.chance.of("way", 0);
 
-        if way.suffers(FaultKind::Dns, &mut dice) {
+        if way.suffers(FaultKind::Dns) {
             return Err(SendError::not_sent(Cause::DnsError));
         }
-        if way.suffers(FaultKind::Partition, &mut dice) {
+        if way.suffers(FaultKind::Partition) {
             tokio::time::sleep(timeouts.connect).await;
             return Err(SendError::not_sent(Cause::ConnectionTimeout));
         }
         let there_and_back = way.latency(&mut dice);
-        if way.suffers(FaultKind::Down, &mut dice) {
+        if there_and_back > timeouts.connect {
+            tokio::time::sleep(timeouts.connect).await;
+            return Err(SendError::not_sent(Cause::ConnectionTimeout));
+        }
+        if way.suffers(FaultKind::Down) {
             pass(there_and_back).await;
             return Err(SendError::not_sent(Cause::ConnectionRefused));
         }
@@ -190,11 +211,12 @@ impl Sent {
 
 impl Way<'_> {
     /// Whether an attempt meets a fault of this kind now.
-    pub(crate) fn suffers(&self, kind: FaultKind, dice: &mut Pcg64Mcg) -> bool {
+    pub(crate) fn suffers(&self, kind: FaultKind) -> bool {
+        let mut dice = self.chance.of(kind.name(), 0);
         let now = self.world.now();
         self.world
             .faults_of(kind, self.location, self.backend)
-            .any(|fault| fault.is_on(now) && fault.share.hits(dice))
+            .any(|fault| fault.is_on(now) && fault.share.hits(&mut dice))
     }
 
     /// How long the way there and back is.
@@ -212,21 +234,35 @@ impl Way<'_> {
             .map_or(location.latency, |link| link.latency)
             .draw(dice);
         let now = self.world.now();
+        let mut chance = self.chance.of(FaultKind::Delay.name(), 0);
         for fault in self
             .world
             .faults_of(FaultKind::Delay, self.location, self.backend)
         {
-            if fault.is_on(now) && fault.share.hits(dice) {
+            if fault.is_on(now) && fault.share.hits(&mut chance) {
                 let usual = Latency::Constant(Duration::from_millis(100));
-                latency += fault.latency.unwrap_or(usual).draw(dice);
+                latency += fault.latency.unwrap_or(usual).draw(&mut chance);
             }
         }
         latency
     }
 
+    /// How those who are connected now will be cut off. One that falls silent
+    /// is given up after IDLE_TIMEOUT.
+    pub(crate) fn next_break(&self) -> Option<Break> {
+        let cut = self.next_cut()?;
+        let silent = self.world.instant(cut.at);
+        let broken = if cut.kind == FaultKind::Partition {
+            silent + self.timeouts.idle
+        } else {
+            silent
+        };
+        Some(Break { silent, broken })
+    }
+
     /// What cuts off next whoever is connected now. A fault that meets only
     /// some attempts cuts off none.
-    pub(crate) fn next_cut(&self) -> Option<Cut> {
+    fn next_cut(&self) -> Option<Cut> {
         let now = self.world.now();
         let mut next: Option<Cut> = None;
         for fault in self.world.faults(self.location, self.backend) {

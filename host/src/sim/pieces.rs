@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::network::Break;
 use crate::body::{Body, BodyError};
 
 /// How many pieces a body comes in.
@@ -19,20 +20,20 @@ pub(crate) struct Pieces {
     piece: usize,
     interval: Duration,
     next: Pin<Box<Sleep>>,
-    /// When the connection breaks.
-    cut: Option<Instant>,
+    /// How the connection ends before, if it does.
+    ends: Option<Break>,
 }
 
 impl Pieces {
     /// All of it within this time from now, unless it is cut off before.
-    pub(crate) fn new(body: Bytes, transfer: Duration, cut: Option<Instant>) -> Self {
+    pub(crate) fn new(body: Bytes, transfer: Duration, ends: Option<Break>) -> Self {
         let interval = transfer / PIECES as u32;
         Self {
             piece: body.len().div_ceil(PIECES).max(1),
             rest: body,
             interval,
             next: Box::pin(sleep_until(Instant::now() + interval)),
-            cut,
+            ends,
         }
     }
 
@@ -55,11 +56,11 @@ impl HttpBody for Pieces {
         if this.rest.is_empty() {
             return Poll::Ready(None);
         }
-        if let Some(cut) = this.cut
-            && cut <= this.next.deadline()
+        if let Some(ends) = this.ends
+            && ends.silent <= this.next.deadline()
         {
-            if this.next.deadline() != cut {
-                this.next.as_mut().reset(cut);
+            if this.next.deadline() != ends.broken {
+                this.next.as_mut().reset(ends.broken);
             }
             ready!(this.next.as_mut().poll(cx));
             return Poll::Ready(Some(Err("the connection was reset".into())));

@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use super::backend::{Handler, Model};
 use super::builder::SimulationBuilder;
 use super::clients::Group;
-use super::laws::{self, Violation};
+use super::laws::{self, Law, Violation};
 use super::location::{Site, Starter};
 use super::replay::{Cast, RECORDED, Recording, RecordingError, Visitors};
 use super::running::Running;
 use super::scenario::{Scenario, ScenarioError};
 use super::summary::Summary;
 use super::trace::{Names, Trace};
-use super::world::{Received, World};
+use super::world::{Received, World, assert_count, of_backend};
 use crate::error::EdgeError;
 use crate::exchange::bindings::EffectiveConfiguration;
 
@@ -65,9 +65,13 @@ pub struct Run {
     pub trace: Trace,
     /// What it comes to.
     pub summary: Summary,
-    /// The laws it broke.
+    /// The laws it was checked for: fewer of a component that cannot tell its
+    /// configuration, or of ejections.
+    pub laws: &'static [Law],
+    /// How it broke them.
     pub violations: Vec<Violation>,
     pub(crate) received: Vec<Received>,
+    pub(crate) scenario: Arc<Scenario>,
 }
 
 impl Simulation {
@@ -189,9 +193,11 @@ impl Simulation {
         Run {
             seed,
             summary: Summary::of(&trace, &self.scenario),
+            laws: laws::checked(configuration.is_some(), self.tells),
             violations: laws::check(&trace, &self.scenario, configuration, self.tells),
             trace,
             received,
+            scenario: Arc::clone(&self.scenario),
         }
     }
 
@@ -272,16 +278,22 @@ impl Run {
     }
 
     /// The requests that a backend received, in order.
+    ///
+    /// # Panics
+    /// There is no such backend, or what it receives is not kept
+    /// ([`Scenario::keep_requests`]).
+    #[track_caller]
     pub fn requests(&self, backend: &str) -> Vec<&Received> {
-        let index = self
-            .trace
-            .names
-            .backends
-            .iter()
-            .position(|it| it == backend);
-        (self.received.iter())
-            .filter(|received| Some(received.backend) == index)
-            .collect()
+        of_backend(&self.scenario, &self.received, backend)
+    }
+
+    /// Asserts how many requests a backend received.
+    ///
+    /// # Panics
+    /// They are not so many; the message lists them. Or as [`Self::requests`].
+    #[track_caller]
+    pub fn assert_received(&self, backend: &str, count: usize) {
+        assert_count(&self.requests(backend), backend, count);
     }
 }
 

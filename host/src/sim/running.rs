@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 use super::location::Site;
 use super::run::{Run, Simulation};
-use super::talk::{blank, conclude, head};
+use super::talk::{all, blank, conclude, head};
 use super::trace::{End, Trace};
-use super::world::{REQUEST_ID, Received, World};
+use super::world::{REQUEST_ID, Received, World, assert_count, of_backend};
 use crate::body::{Body, BodyError};
 
 /// A run that a test lives in, on its own paused tokio runtime.
@@ -126,15 +126,31 @@ impl Running {
     }
 
     /// The requests that a backend has received so far, in order.
+    ///
+    /// # Panics
+    /// There is no such backend, or what it receives is not kept
+    /// ([`Scenario::keep_requests`](super::Scenario)).
+    #[track_caller]
     pub fn requests(&self, backend: &str) -> Vec<Received> {
-        let index = self.world.backend(backend);
-        let of_it = |it: &Received| Some(it.backend) == index;
-        self.world.received().into_iter().filter(of_it).collect()
+        let received = self.world.received();
+        let of_it = of_backend(&self.world.scenario, &received, backend);
+        of_it.into_iter().cloned().collect()
+    }
+
+    /// Asserts how many requests a backend has received so far.
+    ///
+    /// # Panics
+    /// They are not so many; the message lists them. Or as [`Self::requests`].
+    #[track_caller]
+    pub fn assert_received(&self, backend: &str, count: usize) {
+        let received = self.world.received();
+        let of_it = of_backend(&self.world.scenario, &received, backend);
+        assert_count(&of_it, backend, count);
     }
 
     /// Lets the clients come to their end.
     pub async fn finish(mut self) -> Run {
-        while self.groups.join_next().await.is_some() {}
+        all(&mut self.groups).await;
         let (trace, received) = self.world.take();
         self.simulation.run_of(self.seed, trace, received)
     }

@@ -23,6 +23,18 @@ pub fn shrink(
         ..simulation.scenario().clone()
     };
     let mut left = budget;
+    // Nothing after it should matter; whether that is so, a run tells.
+    let run = simulation.with(smallest.clone()).run()?;
+    if let Some(first) = run.violations.iter().find(|it| it.law == law) {
+        let cut = Scenario {
+            duration: (smallest.duration).min(Duration::from_millis(first.ended + 1)),
+            ..smallest.clone()
+        };
+        let run = simulation.with(cut.clone()).run()?;
+        if run.violations.iter().any(|it| it.law == law) {
+            smallest = cut;
+        }
+    }
     // Each step is tried until none is of use any more.
     'again: loop {
         for candidate in smaller(&smallest) {
@@ -34,13 +46,8 @@ pub fn shrink(
             }
             left -= 1;
             let run = simulation.with(candidate.clone()).run()?;
-            if let Some(first) = run.violations.iter().find(|it| it.law == law) {
-                // Nothing after it matters.
-                let end = Duration::from_millis(first.at + 1000);
-                smallest = Scenario {
-                    duration: candidate.duration.min(end),
-                    ..candidate
-                };
+            if run.violations.iter().any(|it| it.law == law) {
+                smallest = candidate;
                 continue 'again;
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::scenario::{Bound, Measure, Scenario};
-use super::trace::{Entry, Trace};
+use super::trace::{Entry, Outcome, Trace};
 use super::world::millis;
 
 /// The figures of a run.
@@ -93,26 +93,35 @@ impl Summary {
         summary
     }
 
-    /// How long outages took to be noticed, and recoveries.
+    /// How long outages took to be noticed, and recoveries. An outage that
+    /// nobody met has neither; one that was met and not noticed, or not
+    /// recovered from, took all the time there was.
     fn times(&mut self, trace: &Trace, scenario: &Scenario) {
         let outages = scenario.faults.iter().filter(|fault| fault.is_outage());
-        let outages: Vec<_> = outages.collect();
-        if outages.is_empty() {
-            return;
-        }
         let end = millis(scenario.duration);
-        for (index, backend) in scenario.backends.iter().enumerate() {
-            let (ejections, answers) = history(trace, index);
-            let meets = |name: &Option<String>| name.as_ref().is_none_or(|it| *it == backend.name);
-            for fault in outages.iter().filter(|fault| meets(&fault.backend)) {
+        for fault in outages {
+            let named =
+                |name: &Option<String>, it: &str| name.as_ref().is_none_or(|name| name == it);
+            let seen_from: Vec<_> = (scenario.locations.iter())
+                .map(|location| named(&fault.location, &location.name))
+                .collect();
+            for (index, backend) in scenario.backends.iter().enumerate() {
+                if !named(&fault.backend, &backend.name) {
+                    continue;
+                }
+                let history = History::of(trace, index, &seen_from);
                 for (onset, over) in fault.windows(scenario.duration) {
                     let (onset, over) = (millis(onset), millis(over));
-                    let Some(ejected) = first(&ejections, onset, over) else {
+                    let ejected = first(&history.ejections, onset, over);
+                    if ejected.is_none() && first(&history.failures, onset, over).is_none() {
                         continue;
-                    };
-                    self.detect = self.detect.max(Some(ejected - onset));
-                    let answered = first(&answers, over, end).map(|answered| answered - over);
-                    self.recover = self.recover.max(answered);
+                    }
+                    let detect = ejected.unwrap_or(over) - onset;
+                    self.detect = self.detect.max(Some(detect));
+                    if over < end {
+                        let recover = first(&history.answers, over, end).unwrap_or(end) - over;
+                        self.recover = self.recover.max(Some(recover));
+                    }
                 }
             }
         }
@@ -122,7 +131,7 @@ impl Summary {
     pub fn measure(&self, measure: &Measure) -> f64 {
         let waited = self.requests - self.left;
         match measure {
-            Measure::Availability => share(waited - self.failures, waited, 1.0),
+            Measure::Availability => share(waited - self.failures, waited, 0.0),
             Measure::Requests => number(self.requests),
             Measure::Failures => number(self.failures),
             Measure::Retries => number(self.retries),
@@ -170,24 +179,55 @@ impl Summary {
     }
 }
 
-/// When a backend was ejected, and when it answered with less than 500, in order.
-fn history(trace: &Trace, backend: usize) -> (Vec<u64>, Vec<u64>) {
-    let ejections = trace.entries.iter().filter_map(|entry| {
-        let Entry::Ejected {
-            at, backend: it, ..
-        } = entry
-        else {
-            return None;
+/// When what happened to a backend, in order.
+struct History {
+    ejections: Vec<u64>,
+    /// When an attempt was made that brought no answer, or one of 500 or more.
+    failures: Vec<u64>,
+    /// When it answered with less than 500.
+    answers: Vec<u64>,
+}
+
+impl History {
+    /// As it was seen from these locations.
+    fn of(trace: &Trace, backend: usize, seen_from: &[bool]) -> Self {
+        let seen = |location: usize| seen_from.get(location).copied().unwrap_or(false);
+        let mut history = Self {
+            ejections: Vec::new(),
+            failures: Vec::new(),
+            answers: Vec::new(),
         };
-        (*it == backend).then_some(*at)
-    });
-    let answers = trace.exchanges().filter_map(|exchange| {
-        let well = exchange.status.is_some_and(|status| status < 500);
-        (well && exchange.by == Some(backend)).then_some(exchange.answered)
-    });
-    let mut answers: Vec<_> = answers.collect();
-    answers.sort_unstable();
-    (ejections.collect(), answers)
+        for entry in &trace.entries {
+            if let Entry::Ejected {
+                at,
+                isolate,
+                backend: it,
+                ..
+            } = entry
+                && *it == backend
+                && seen(isolate.location)
+            {
+                history.ejections.push(*at);
+            }
+        }
+        for exchange in trace.exchanges().filter(|it| seen(it.location)) {
+            for attempt in &exchange.attempts {
+                if attempt.backend != Some(backend) {
+                    continue;
+                }
+                match attempt.outcome {
+                    Outcome::Status(status) if status < 500 => history.answers.push(attempt.ended),
+                    Outcome::Status(_) | Outcome::Failed(..) => {
+                        history.failures.push(attempt.begun)
+                    }
+                    Outcome::Pending | Outcome::Cancelled => {}
+                }
+            }
+        }
+        history.failures.sort_unstable();
+        history.answers.sort_unstable();
+        history
+    }
 }
 
 /// The first of these times from one to another.
@@ -214,7 +254,7 @@ fn millis_of(time: u64) -> f64 {
     time as f64
 }
 
-/// What was never seen takes no time.
+/// Where there was no outage, it took no time.
 fn time(time: Option<u64>) -> f64 {
     time.map_or(0.0, millis_of)
 }

@@ -48,7 +48,12 @@ impl Sweep {
         let results = Mutex::new(BTreeMap::new());
         let work = || {
             loop {
-                let seed = next.fetch_add(1, Ordering::SeqCst);
+                let took = next.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |seed| {
+                    seed.checked_add(1)
+                });
+                let Ok(seed) = took else {
+                    return;
+                };
                 if seed >= first_failure.load(Ordering::SeqCst) {
                     return;
                 }

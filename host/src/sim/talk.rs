@@ -6,11 +6,35 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::io::AsyncReadExt as _;
+use tokio::task::{JoinError, JoinSet};
 
 use super::backend::BACKEND;
 use super::trace::{Client, End, Exchange};
 use super::world::World;
 use crate::body::Body;
+
+/// Waits for all of them. Who panics takes the run along: nothing of it could
+/// be believed.
+pub(crate) async fn all(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        follow(ended);
+    }
+}
+
+/// Lets go of those that have ended, so that they take no memory.
+pub(crate) fn reap(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.try_join_next() {
+        follow(ended);
+    }
+}
+
+fn follow(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}
 
 /// A request as it is recorded before anything has come of it.
 pub(crate) fn blank(

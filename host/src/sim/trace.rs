@@ -170,6 +170,8 @@ pub struct Attempt {
     pub ended: u64,
     /// What came of it.
     pub outcome: Outcome,
+    /// How many bytes of body its response has, where that is known.
+    pub length: Option<u64>,
 }
 
 /// What came of an attempt.

@@ -1,6 +1,7 @@
 //! What a run is made of while it runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -61,6 +62,61 @@ pub struct Received {
     pub isolate: Isolate,
     /// The request, whole.
     pub request: Request<Bytes>,
+}
+
+impl fmt::Display for Received {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, target) = (self.request.method(), self.request.uri());
+        let length = self.request.body().len();
+        write!(
+            formatter,
+            "{:>8} ms  {method} {target}, {length} bytes",
+            self.at
+        )
+    }
+}
+
+/// Of all that was received, what this backend received.
+///
+/// # Panics
+/// There is no such backend, or what it receives is not kept.
+#[track_caller]
+pub(crate) fn of_backend<'a>(
+    scenario: &Scenario,
+    received: &'a [Received],
+    backend: &str,
+) -> Vec<&'a Received> {
+    assert!(
+        scenario.keep_requests,
+        "what backends receive is not kept: the scenario must say `keep-requests`"
+    );
+    let names: Vec<_> = scenario
+        .backends
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    let index = names.iter().position(|name| *name == backend);
+    assert!(
+        index.is_some(),
+        "there is no backend `{backend}`; there is {names:?}"
+    );
+    received
+        .iter()
+        .filter(|it| Some(it.backend) == index)
+        .collect()
+}
+
+/// # Panics
+/// They are not so many; the message lists them.
+#[track_caller]
+pub(crate) fn assert_count(received: &[&Received], backend: &str, count: usize) {
+    let lines: Vec<_> = received.iter().map(|it| format!("\n  {it}")).collect();
+    assert!(
+        received.len() == count,
+        "`{backend}` received {} requests, not {count}:{}",
+        received.len(),
+        lines.concat()
+    );
 }
 
 impl World {
@@ -214,6 +270,7 @@ impl World {
             begun,
             ended: begun,
             outcome: Outcome::Pending,
+            length: None,
         };
         let added = request.and_then(|request| {
             self.update(request, |exchange| {
@@ -225,13 +282,20 @@ impl World {
     }
 
     /// An attempt ended so.
-    pub(crate) fn settle(&self, request: Option<u64>, attempt: usize, outcome: Outcome) {
+    pub(crate) fn settle(
+        &self,
+        request: Option<u64>,
+        attempt: usize,
+        outcome: Outcome,
+        length: Option<u64>,
+    ) {
         let now = self.millis();
         request.and_then(|request| {
             self.update(request, |exchange| {
                 if let Some(attempt) = exchange.attempts.get_mut(attempt) {
                     attempt.ended = now;
                     attempt.outcome = outcome;
+                    attempt.length = length;
                 }
             })
         });
@@ -245,12 +309,6 @@ impl World {
     /// What backends have received so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.record().received.clone()
-    }
-
-    /// Index of the backend of this name.
-    pub(crate) fn backend(&self, name: &str) -> Option<usize> {
-        let mut backends = self.scenario.backends.iter();
-        backends.position(|backend| backend.name == name)
     }
 
     /// What happened so far.

@@ -15,30 +15,50 @@ const LONGEST: usize = 16 << 10;
 
 /// All streams of one instance write to the same lines.
 #[derive(Clone)]
-pub(super) struct Stderr {
+pub(super) struct Stderr(Arc<Lines>);
+
+struct Lines {
     events: EventSink,
-    line: Arc<Mutex<Vec<u8>>>,
+    line: Mutex<Vec<u8>>,
 }
 
 impl Stderr {
     pub(super) fn new(events: EventSink) -> Self {
-        Self {
+        Self(Arc::new(Lines {
             events,
-            line: Arc::default(),
-        }
+            line: Mutex::default(),
+        }))
     }
+}
 
+impl Lines {
     fn take(&self, bytes: &[u8]) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         for &byte in bytes {
-            if byte != b'\n' {
-                line.push(byte);
+            if byte == b'\n' {
+                self.tell(&mut line);
+                continue;
             }
-            if byte == b'\n' || line.len() == LONGEST {
-                let line = std::mem::take(&mut *line);
-                let line = String::from_utf8_lossy(&line).into_owned();
-                (self.events)(&Event::Told { line });
+            if line.len() == LONGEST {
+                self.tell(&mut line);
             }
+            line.push(byte);
+        }
+    }
+
+    fn tell(&self, line: &mut Vec<u8>) {
+        let line = String::from_utf8_lossy(&std::mem::take(line)).into_owned();
+        (self.events)(&Event::Told { line });
+    }
+}
+
+/// The instance is gone: what it did not end is told as it is.
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let line = self.line.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut line = std::mem::take(line);
+        if !line.is_empty() {
+            self.tell(&mut line);
         }
     }
 }
@@ -61,7 +81,7 @@ impl AsyncWrite for Stderr {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.take(bytes);
+        self.0.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -88,13 +108,16 @@ mod tests {
                 lines.push(line.clone());
             }
         }));
-        for piece in ["one\ntw", "o", "\n\nthree"] {
-            stderr.take(piece.as_bytes());
+        for piece in ["one\ntw", "o", "\n\nthree\n"] {
+            stderr.0.take(piece.as_bytes());
         }
-        stderr.take(&[b'x'; LONGEST]);
+        stderr.0.take(&[b'x'; LONGEST]);
+        stderr.0.take(b"\nlonger");
+        stderr.0.take(&[b'y'; LONGEST]);
+        drop(stderr);
         let lines = told.lock().unwrap_or_else(PoisonError::into_inner);
         let lengths: Vec<_> = lines.iter().map(String::len).collect();
-        assert_eq!(lines[..3], ["one", "two", ""]);
-        assert_eq!(lengths[3..], [LONGEST]);
+        assert_eq!(lines[..4], ["one", "two", "", "three"]);
+        assert_eq!(lengths[4..], [LONGEST, LONGEST, 6]);
     }
 }

@@ -71,8 +71,18 @@ async fn what_is_damaged_is_compiled_again() {
 async fn what_others_can_write_to_is_not_believed() {
     let directory = Directory::new();
     let (cache, file) = used(&directory).await;
-    fs::remove_file(&file).unwrap();
+    // What is taken is marked as used.
+    let marked = || fs::metadata(&file).unwrap().modified().unwrap();
+    let before = marked();
+    serve(&["--cache", &cache], &[]).await;
+    let trusted = marked();
+    assert!(trusted > before);
+
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    serve(&["--cache", &cache], &[]).await;
+    assert_eq!(marked(), trusted);
+
+    fs::remove_file(&file).unwrap();
     serve(&["--cache", &cache], &[]).await;
     assert_eq!(files(Path::new(&cache)), [] as [PathBuf; 0]);
 }

@@ -25,20 +25,12 @@ impl Guest for Page {
 async fn ask(request: Request) -> Result<Response, ErrorCode> {
     let denied = |()| ErrorCode::HttpRequestDenied;
     let target = request.get_path_with_query();
-    // The id by which the simulator tells which request is asked for whom.
-    let fields = Fields::new();
-    let name = "x-request-id".to_owned();
-    let id = request.get_headers().get(&name);
-    fields
-        .set(&name, &id)
-        .map_err(|_| ErrorCode::HttpRequestDenied)?;
-
     let options = RequestOptions::new();
     options
         .set_first_byte_timeout(Some(PATIENCE))
         .map_err(|_| ErrorCode::ConfigurationError)?;
     let trailers = wit_future::new(|| Ok(None)).1;
-    let (onward, _sent) = Request::new(fields, None, trailers, Some(options));
+    let (onward, _sent) = Request::new(Fields::new(), None, trailers, Some(options));
     onward.set_scheme(Some(&Scheme::Http)).map_err(denied)?;
     onward.set_authority(Some("origin.test")).map_err(denied)?;
     onward

@@ -145,6 +145,7 @@ impl Recording {
                     begun: it.at + attempt.at,
                     ended: it.at + attempt.ended.unwrap_or(it.ended),
                     outcome: outcome(attempt),
+                    length: None,
                 })
                 .collect();
             let answered = attempts.last().filter(|last| {

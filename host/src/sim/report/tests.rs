@@ -90,8 +90,10 @@ fn made_up(entries: Vec<Entry>, scenario: &Scenario) -> Run {
         seed: 1,
         summary: Summary::of(&trace, scenario),
         trace,
+        laws: &[],
         violations: Vec::new(),
         received: Vec::new(),
+        scenario: std::sync::Arc::new(scenario.clone()),
     }
 }
 
@@ -232,6 +234,7 @@ fn a_long_run_has_a_small_page() {
                 begun: at,
                 ended: at + 5,
                 outcome: Outcome::Failed(Cause::ConnectionRefused, Delivery::NotSent),
+                length: None,
             }],
             ..made(at)
         }));

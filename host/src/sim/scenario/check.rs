@@ -2,10 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use http::Method;
+use http::uri::{Authority, PathAndQuery};
 
-use super::{Fault, FaultKind, Scenario};
+use super::values::LONGEST;
+use super::{Fault, FaultKind, Measure, Scenario};
+
+/// Where the component runs unless the scenario says.
+pub(crate) const DEFAULT_LOCATION: &str = "edge";
+/// What one machine can hold of each: more is a slip of the finger.
+const MOST_ISOLATES: usize = 1_000;
+const MOST_WORKERS: usize = 1_000_000;
+/// Each group has 65,536 addresses of its own.
+const MOST_ADDRESSES: usize = 1 << 16;
+const MOST_GROUPS: usize = 256;
+const MOST_BYTES: usize = 64 << 20;
+/// A second, of one group.
+const MOST_REQUESTS: f64 = 100_000.0;
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// What does not go together with the rest, and where it is said.
 #[derive(Debug)]
@@ -38,20 +55,49 @@ struct Checker<'a> {
 impl Scenario {
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if self.duration > LONGEST {
+            problems.push(Problem {
+                path: vec![Step::Key("duration")],
+                message: "duration: expected ten years at most".to_owned(),
+            });
+        }
+        let host = self.host.parse::<Authority>();
+        if host.is_err() || self.host.contains('@') {
+            problems.push(Problem {
+                path: vec![Step::Key("host")],
+                message: format!("host: `{}` is no `host` or `host:port`", self.host),
+            });
+        }
         let locations: Vec<_> = self.locations.iter().map(|it| it.name.as_str()).collect();
+        let locations = if locations.is_empty() {
+            vec![DEFAULT_LOCATION]
+        } else {
+            locations
+        };
         let backends: Vec<_> = self.backends.iter().map(|it| it.name.as_str()).collect();
         for (index, location) in self.locations.iter().enumerate() {
             let subject = format!("location `{}`", location.name);
             let mut check = Checker::new(&mut problems, "location", index, subject);
             check.name("name", &location.name, locations.get(..index));
+            check.at_most("isolates", location.isolates.get(), MOST_ISOLATES);
         }
         for (index, backend) in self.backends.iter().enumerate() {
             let subject = format!("backend `{}`", backend.name);
             let mut check = Checker::new(&mut problems, "backend", index, subject);
             check.name("name", &backend.name, backends.get(..index));
+            let named = |it: char| it.is_ascii_uppercase() || it.is_ascii_digit() || it == '_';
+            if !backend.name.chars().all(named) {
+                check.tell(
+                    "name",
+                    "expected capitals, digits and `_`, as in `BACKEND_<NAME>`",
+                );
+            }
             if let Some(rate) = backend.rate_limit {
                 check.positive("rate-limit", rate);
             }
+            check.at_most("body", backend.body, MOST_BYTES);
+            let workers = backend.workers.map_or(0, NonZeroUsize::get);
+            check.at_most("workers", workers, MOST_WORKERS);
             if backend.queue.is_some() && backend.workers.is_none() {
                 check.tell("queue", "needs `workers`, without which nobody waits");
             }
@@ -67,21 +113,42 @@ impl Scenario {
             let subject = format!("clients `{}`", clients.name);
             let mut check = Checker::new(&mut problems, "clients", index, subject);
             check.name("name", &clients.name, groups.get(..index));
+            if index == MOST_GROUPS {
+                check.say("name", "there are more than 256 groups");
+            }
             match (clients.rate, clients.think) {
+                (Some(rate), None) if rate > MOST_REQUESTS => {
+                    let message = format!("`{rate}` is more than {MOST_REQUESTS} a second");
+                    check.tell("rate", &message);
+                }
                 (Some(rate), None) => check.positive("rate", rate),
                 (None, Some(_)) => {}
                 (Some(_), Some(_)) => check.say("think", "`rate` and `think` exclude each other"),
                 (None, None) => check.say("name", "one of `rate` and `think` must be given"),
             }
+            check.at_most("count", clients.count.get() as usize, MOST_ADDRESSES);
+            check.at_most("body", clients.body, MOST_BYTES);
             if let Some(location) = &clients.location {
                 check.one_of("location", "location", location, &locations);
             }
-            if !clients.path.starts_with('/') {
-                check.tell("path", "must begin with `/`");
+            let target = clients
+                .path
+                .replace("{client}", "0")
+                .parse::<PathAndQuery>();
+            if !clients.path.starts_with('/') || target.is_err() {
+                let message = format!(
+                    "`{}` is no path: it begins with `/`, without spaces",
+                    clients.path
+                );
+                check.tell("path", &message);
             }
             for method in clients.methods.keys() {
                 if method.parse::<Method>().is_err() || method == "CONNECT" {
                     check.tell("methods", &format!("`{method}` is no method of a request"));
+                } else if *method != method.to_ascii_uppercase() {
+                    let meant = method.to_ascii_uppercase();
+                    let message = format!("`{method}`: case matters; expected `{meant}`");
+                    check.tell("methods", &message);
                 }
             }
             if clients.methods.values().all(|weight| *weight == 0) {
@@ -98,6 +165,21 @@ impl Scenario {
                 check.one_of("location", "location", location, &locations);
             }
             check.fault(fault);
+        }
+        for (measure, bound) in self.expect.bounds() {
+            let share = matches!(
+                measure,
+                Measure::Availability | Measure::Stickiness | Measure::Moved | Measure::Share(_)
+            );
+            let most = bound.min.into_iter().chain(bound.max).fold(0.0, f64::max);
+            if share && most > 1.0 {
+                problems.push(Problem {
+                    path: vec![Step::Key("expect")],
+                    message: format!(
+                        "expect: {measure}: `{bound}` is more than all: expected up to 100 % or 1.0"
+                    ),
+                });
+            }
         }
         for name in self.expect.share.keys() {
             if !backends.contains(&name.as_str()) {
@@ -163,6 +245,12 @@ impl<'a> Checker<'a> {
         self.tell(field, &format!("there is no {kind} `{name}`; {known}"));
     }
 
+    fn at_most(&mut self, field: &'static str, number: usize, most: usize) {
+        if number > most {
+            self.tell(field, &format!("`{number}` is more than {most}"));
+        }
+    }
+
     fn positive(&mut self, field: &'static str, number: f64) {
         if !(number > 0.0 && number.is_finite()) {
             self.tell(field, &format!("`{number}` is no number above 0"));
@@ -194,11 +282,17 @@ impl<'a> Checker<'a> {
         if let Some(factor) = fault.factor {
             self.positive("factor", factor);
         }
+        let times = [Some(fault.at), fault.lasting, fault.every, fault.until];
+        if times.into_iter().flatten().any(|time| time > LONGEST) {
+            self.tell("at", "expected times of ten years at most");
+        }
         if fault.until.is_some() && fault.every.is_none() {
             self.tell("until", "needs `every`");
         }
         match (fault.every, fault.lasting) {
-            (Some(every), _) if every.is_zero() => self.tell("every", "must be more than 0"),
+            (Some(every), _) if every < MILLISECOND => {
+                self.tell("every", "must be a millisecond at least");
+            }
             (Some(_), None) => self.tell("every", "needs `for`: each time, it must end"),
             (Some(every), Some(length)) if length >= every => {
                 self.tell("every", "must be longer than `for`");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::values::text;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Each measure: its field, and its name as a value.
@@ -203,7 +204,7 @@ impl Serialize for Bound {
 
 impl<'de> Deserialize<'de> for Bound {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = text(deserializer, "a bound in quotes, as `\">= 99.9 %\"`")?;
         text.parse().map_err(de::Error::custom)
     }
 }

@@ -21,8 +21,7 @@ impl FromStr for Scenario {
     type Err = ScenarioError;
 
     fn from_str(text: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = toml::from_str(text)
-            .map_err(|error| ScenarioError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let scenario = Self::fragment(text)?;
         let problems = scenario.problems();
         if problems.is_empty() {
             return Ok(scenario);
@@ -40,6 +39,16 @@ impl FromStr for Scenario {
 }
 
 impl Scenario {
+    /// A scenario that leaves out what a recording brings: whether its parts go
+    /// together is seen when it is built.
+    ///
+    /// # Errors
+    /// It is no TOML, or says something that no scenario says.
+    pub fn fragment(text: &str) -> Result<Self, ScenarioError> {
+        toml::from_str(text)
+            .map_err(|error| ScenarioError::Syntax(error.to_string().trim_end().to_owned()))
+    }
+
     /// Whether its parts go together.
     ///
     /// # Errors
@@ -192,7 +201,35 @@ share.A = "10% .. 100%"
         let table = [
             ("duration = \"10m\"", "duration = \"10x\"", "line 4"),
             ("seed = 3", "sead = 3", "line 5"),
+            ("duration = \"10m\"", "duration = \"99y\"", "ten years"),
+            (
+                "duration = \"10m\"",
+                "duration = 10",
+                "a length of time in quotes",
+            ),
+            ("\">= 99 %\"", "0.99", "a bound in quotes"),
+            ("GET = 9", "get = 9", "expected `GET`"),
             ("error-rate = 0.01", "error-rate = 1.5", "from 0.0 to 1.0"),
+            ("rate = 5.0", "rate = 1e9", "more than 100000 a second"),
+            (
+                "path = \"/stremio/{client}/stream\"",
+                "path = \"/a b\"",
+                "`/a b` is no path",
+            ),
+            (
+                "host = \"example.com\"",
+                "host = \"exa mple\"",
+                "line 6: host",
+            ),
+            ("\">= 99 %\"", "\">= 99\"", "expected up to 100 %"),
+            ("count = 10", "count = 4000000000", "more than 65536"),
+            ("body = 2000", "body = 1000000000000", "more than 67108864"),
+            ("isolates = 2", "isolates = 20000", "more than 1000"),
+            (
+                "for = \"10s\"\nevery = \"1m\"",
+                "for = \"1ns\"\nevery = \"2ns\"",
+                "a millisecond",
+            ),
             ("kind = \"down\"", "kind = \"gone\"", "line 47"),
             (
                 "availability = \">= 99 %\"",

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+pub(crate) use check::DEFAULT_LOCATION;
 pub use expect::{Bound, Expectation, Measure};
 pub use fault::{Fault, FaultKind};
 pub use file::ScenarioError;

@@ -30,7 +30,7 @@ impl Share {
     }
 
     pub(crate) fn hits(self, dice: &mut Pcg64Mcg) -> bool {
-        dice::unit(dice) < self.0
+        self.is_all() || !self.is_none() && dice::unit(dice) < self.0
     }
 
     pub(crate) fn is_all(&self) -> bool {
@@ -120,6 +120,10 @@ impl From<Duration> for Latency {
     }
 }
 
+/// The longest that anything may take: sums of two never overflow, nor do
+/// milliseconds of it.
+pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// As a table: the keys say which distribution.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -203,7 +207,7 @@ impl Serialize for Latency {
 
 /// Lengths of time with their units: `500ms`, `30s`, `1h 30m`.
 pub(crate) mod length {
-    use super::{Deserialize, Deserializer, Duration, Serializer, parse};
+    use super::{Deserializer, Duration, Serializer, parse, text};
 
     pub(crate) fn serialize<S: Serializer>(
         length: &Duration,
@@ -215,7 +219,8 @@ pub(crate) mod length {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Duration, D::Error> {
-        parse(&String::deserialize(deserializer)?)
+        let expected = "a length of time in quotes, as `\"500ms\"`, `\"30s\"` or `\"1h 30m\"`";
+        parse(&text(deserializer, expected)?)
     }
 }
 
@@ -241,10 +246,35 @@ pub(crate) mod optional {
     }
 }
 
+/// A string; what else is there is told what was expected.
+pub(super) fn text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+) -> Result<String, D::Error> {
+    struct Text(&'static str);
+    impl de::Visitor<'_> for Text {
+        type Value = String;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str(self.0)
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+    }
+    deserializer.deserialize_any(Text(expected))
+}
+
 fn parse<E: de::Error>(text: &str) -> Result<Duration, E> {
-    humantime::parse_duration(text).map_err(|_| {
+    let length = humantime::parse_duration(text).map_err(|_| {
         E::custom(format!(
             "`{text}` is no length of time: expected one with its unit, as `500ms`, `30s` or `1h 30m`"
         ))
-    })
+    })?;
+    if length > LONGEST {
+        let error = format!("`{text}` is too long: expected ten years at most");
+        return Err(E::custom(error));
+    }
+    Ok(length)
 }
