@@ -307,3 +307,28 @@ fn how_exchanges_ended_is_how_they_end() {
         ]
     );
 }
+
+#[test]
+fn no_length_of_a_body_keeps_a_replay_from_its_end() {
+    let told = json!({
+        "at": 0, "status": 200, "head": 20, "ended": 40,
+        "attempts": [{
+            "backend": "A", "at": 0, "ended": 20, "status": 200, "content_length": u64::MAX,
+        }],
+        "response": {"bytes": u64::MAX},
+    });
+    let sent = with(
+        answered(100, "A"),
+        json!({"method": "POST", "body": {"bytes": u64::MAX}}),
+    );
+    let broken = with(told.clone(), json!({"at": 200, "end": "broken"}));
+    let run = run(recording(&[], [told, sent, broken]), Door::Exchange);
+    let bodies: Vec<_> = (run.trace.exchanges())
+        .map(|it| (it.end, it.bytes))
+        .collect();
+    let most = 16 << 20;
+    assert_eq!(
+        bodies,
+        [(End::Whole, most), (End::Whole, 0), (End::Broken, most)]
+    );
+}

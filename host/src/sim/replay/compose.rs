@@ -17,9 +17,6 @@ use crate::edge::Peer;
 use crate::recording::{Exchange, Field, Header};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The most bytes of a request's body: far more than is ever kept for a retry,
-/// and no more than fit into memory many times.
-const LONGEST: u64 = 16 << 20;
 
 /// What clients are told apart by, where the balancer hashes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,7 +206,7 @@ fn body(request: &mut Request<Body>, exchange: &Exchange) {
         Field::Shown { .. } | Field::Hashed { .. } => None,
     });
     let length = exchange.body.bytes.max(announced.unwrap_or(0));
-    let length = length.min(LONGEST);
+    let length = length.min(Filler::LONGEST);
     if announced.is_some() {
         let fields = request.headers_mut();
         fields.insert(CONTENT_LENGTH, HeaderValue::from(length));

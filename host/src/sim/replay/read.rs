@@ -2,10 +2,10 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::Recording;
-use crate::recording::{Exchange, Header, Line, VERSION};
+use crate::recording::{Attempt, Exchange, Header, Line, VERSION};
 
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +98,8 @@ impl Reader {
             Line::Exchange(exchange) => self.exchange(*exchange).map_err(wrong),
             Line::Lost { exchanges } => {
                 let recording = self.recording.as_mut();
-                recording.ok_or_else(headless).map_err(wrong)?.lost += exchanges;
+                let recording = recording.ok_or_else(headless).map_err(wrong)?;
+                recording.lost = recording.lost.saturating_add(exchanges);
                 Ok(())
             }
         }
@@ -149,25 +150,8 @@ impl Reader {
         if exchange.method.parse::<http::Method>().is_err() {
             return Err(format!("method: `{}` is no method", exchange.method));
         }
-        for attempt in &exchange.attempts {
-            if let Some(failure) = &attempt.failure
-                && crate::recording::cause(failure).is_none()
-            {
-                return Err(format!(
-                    "attempts: failure: `{failure}` is no Proxy-Status error type"
-                ));
-            }
-        }
-        let at = exchange.at.checked_add(self.offset);
-        // A hundred years, so that no sum of times is too large.
-        let most = Duration::from_secs(100 * 366 * 86_400).as_millis();
-        let attempts = exchange.attempts.iter();
-        let attempts = attempts.flat_map(|it| [Some(it.at), it.ended]);
-        let times = [at, exchange.head, Some(exchange.ended)];
-        let mut times = times.into_iter().chain(attempts).flatten();
-        let at = at.filter(|_| times.all(|time| u128::from(time) < most));
-        let at =
-            at.ok_or("at, head, ended: expected milliseconds, of less than a hundred years")?;
+        check(&exchange)?;
+        let at = exchange.at.saturating_add(self.offset);
         recording.exchanges.push(Exchange { at, ..exchange });
         Ok(())
     }
@@ -186,6 +170,50 @@ impl Reader {
         // They are written when they end.
         recording.exchanges.sort_by_key(|it| (it.at, it.request));
         Ok(recording)
+    }
+}
+
+/// Whether the numbers and names are those that an exchange can have.
+fn check(exchange: &Exchange) -> Result<(), String> {
+    check_time("at", Some(exchange.at))?;
+    check_time("head", exchange.head)?;
+    check_time("ended", Some(exchange.ended))?;
+    check_status(exchange.status)?;
+    for attempt in &exchange.attempts {
+        check_attempt(attempt).map_err(|message| format!("attempts: {message}"))?;
+    }
+    Ok(())
+}
+
+fn check_attempt(attempt: &Attempt) -> Result<(), String> {
+    check_time("at", Some(attempt.at))?;
+    check_time("ended", attempt.ended)?;
+    check_status(attempt.status)?;
+    match &attempt.failure {
+        Some(failure) if crate::recording::cause(failure).is_none() => Err(format!(
+            "failure: `{failure}` is no Proxy-Status error type"
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// So short that no sum of times is too large.
+fn check_time(member: &str, millis: Option<u64>) -> Result<(), String> {
+    const MOST: u64 = 100 * 366 * 86_400_000;
+    match millis {
+        Some(millis) if millis >= MOST => Err(format!(
+            "{member}: `{millis}` is too long; expected milliseconds, of less than a hundred years"
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_status(code: Option<u16>) -> Result<(), String> {
+    match code {
+        Some(code) if !(100..=999).contains(&code) => Err(format!(
+            "status: `{code}` is no status code; expected 100 to 999"
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -214,6 +242,12 @@ mod tests {
         format!(
             r#"{{"line":"exchange","request":{request},"at":{at},"client":"c","method":"GET","target":"/","fields":[],"attempts":[],"status":200,"head":1,"ended":1,"end":"whole"}}"#
         )
+    }
+
+    /// An exchange with one attempt.
+    fn attempted(members: &str) -> String {
+        let attempts = format!(r#""attempts":[{{"backend":"A",{members}}}]"#);
+        exchange(0, 1).replace(r#""attempts":[]"#, &attempts)
     }
 
     #[test]
@@ -249,7 +283,30 @@ mod tests {
                     "{HEADER}\n{}\n",
                     one.replace("\"at\":1", "\"at\":18446744073709551615")
                 ),
-                "line 2: at, head, ended: expected milliseconds",
+                "line 2: at: `18446744073709551615` is too long",
+            ),
+            (
+                format!(
+                    "{HEADER}\n{}\n",
+                    one.replace("\"ended\":1", "\"ended\":3162240000000")
+                ),
+                "line 2: ended: `3162240000000` is too long; expected milliseconds",
+            ),
+            (
+                format!("{HEADER}\n{}\n", one.replace("200", "1000")),
+                "line 2: status: `1000` is no status code; expected 100 to 999",
+            ),
+            (
+                format!("{HEADER}\n{}\n", attempted(r#""at":0,"status":99"#)),
+                "line 2: attempts: status: `99` is no status code",
+            ),
+            (
+                format!("{HEADER}\n{}\n", attempted(r#""at":3162240000000"#)),
+                "line 2: attempts: at: `3162240000000` is too long",
+            ),
+            (
+                format!("{HEADER}\n{}\n", attempted(r#""at":0,"failure":"no""#)),
+                "line 2: attempts: failure: `no` is no Proxy-Status",
             ),
             (
                 format!("{HEADER}\n{one}\n{}\n", one.replace("GET", "G T")),
@@ -290,5 +347,8 @@ mod tests {
         let lost = r#"{"line":"lost","exchanges":7}"#;
         let recording: Recording = format!("{HEADER}\n{lost}\n").parse().unwrap();
         assert_eq!(recording.lost(), 7);
+        let most = lost.replace('7', &u64::MAX.to_string());
+        let recording: Recording = format!("{HEADER}\n{lost}\n{most}\n").parse().unwrap();
+        assert_eq!(recording.lost(), u64::MAX);
     }
 }
