@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::str::FromStr;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::Recording;
 use crate::recording::{Attempt, Exchange, Header, Line, VERSION};
@@ -62,6 +62,18 @@ impl Recording {
             reader.line(number, text)?;
         }
         reader.finish(whole)
+    }
+}
+
+impl Recording {
+    /// A file that was opened under way has the times of the one before: they
+    /// count from when the process started, maybe days ago.
+    fn begin_with_the_first(&mut self) {
+        let first = self.exchanges.first().map_or(0, |it| it.at);
+        self.began = self.began.saturating_add(Duration::from_millis(first));
+        for exchange in &mut self.exchanges {
+            exchange.at -= first;
+        }
     }
 }
 
@@ -169,6 +181,7 @@ impl Reader {
         recording.cut_off.append(&mut cut_off);
         // They are written when they end.
         recording.exchanges.sort_by_key(|it| (it.at, it.request));
+        recording.begin_with_the_first();
         Ok(recording)
     }
 }
@@ -254,8 +267,22 @@ mod tests {
     fn exchanges_come_in_the_order_in_which_they_were_made() {
         let text = format!("{HEADER}\n{}\n{}\n", exchange(1, 20), exchange(0, 10));
         let recording: Recording = text.parse().unwrap();
+        let requests: Vec<_> = recording.exchanges.iter().map(|it| it.request).collect();
+        assert_eq!(requests, [0, 1]);
+    }
+
+    #[test]
+    fn times_count_from_the_first_request() {
+        let day = 86_400_000;
+        let lines = [exchange(8, day + 20), exchange(7, day + 10)];
+        let recording: Recording = format!("{HEADER}\n{}\n{}\n", lines[0], lines[1])
+            .parse()
+            .unwrap();
         let times: Vec<_> = recording.exchanges.iter().map(|it| it.at).collect();
-        assert_eq!(times, [10, 20]);
+        assert_eq!(times, [0, 10]);
+        assert_eq!(recording.span(), Duration::from_millis(10));
+        let began = humantime::format_rfc3339_millis(UNIX_EPOCH + recording.began);
+        assert_eq!(began.to_string(), "2026-11-23T10:00:00.010Z");
     }
 
     #[test]
@@ -339,7 +366,7 @@ mod tests {
         let restarted = format!("{HEADER}\n{one}\n{cut}\n{later}\n{one}\n");
         let recording: Recording = restarted.parse().unwrap();
         assert_eq!((recording.requests(), recording.cut_off()), (2, &[3][..]));
-        assert_eq!(recording.exchanges[1].at, 5001);
+        assert_eq!(recording.exchanges[1].at, 5000);
     }
 
     #[test]
