@@ -45,6 +45,12 @@ pub(crate) struct Backend {
     pub(crate) name: String,
     /// `scheme://authority`.
     pub(crate) origin: String,
+    /// Its share relative to the others.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) weight: u32,
+    /// Takes no new clients.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) drain: bool,
 }
 
 /// An effective setting; secrets are masked.
@@ -167,6 +173,8 @@ impl Header {
                         Scheme::Http => format!("http://{}", backend.authority),
                         Scheme::Https => format!("https://{}", backend.authority),
                     },
+                    weight: backend.weight,
+                    drain: backend.drain,
                 })
                 .collect(),
             settings: settings
@@ -184,6 +192,20 @@ impl Header {
         let mut settings = self.settings.iter();
         let setting = settings.find(|setting| setting.name == name);
         setting.map_or("", |setting| setting.value.as_str())
+    }
+}
+
+impl Backend {
+    /// The value of its variable.
+    pub(crate) fn variable(&self) -> String {
+        let mut value = self.origin.clone();
+        if self.weight != one() {
+            value.push_str(&format!(";weight={}", self.weight));
+        }
+        if self.drain {
+            value.push_str(";drain");
+        }
+        value
     }
 }
 
@@ -257,4 +279,13 @@ const CAUSES: [Cause; 24] = [
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_one(value: &u32) -> bool {
+    *value == one()
 }

@@ -332,3 +332,33 @@ fn no_length_of_a_body_keeps_a_replay_from_its_end() {
         [(End::Whole, most), (End::Whole, 0), (End::Broken, most)]
     );
 }
+
+#[test]
+fn backends_have_the_weights_that_they_had() {
+    let mut text = concat!(
+        r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z","#,
+        r#""backends":[{"name":"A","origin":"https://a.test","weight":7},"#,
+        r#"{"name":"B","origin":"http://b.test:81","drain":true},"#,
+        r#"{"name":"C","origin":"http://c.test"}]}"#,
+        "\n"
+    )
+    .to_owned();
+    text.push_str(&answered(0, "A").to_string().replacen(
+        '{',
+        r#"{"line":"exchange","request":0,"client":"c","method":"GET","target":"/","fields":[],"end":"whole","#,
+        1,
+    ));
+    let simulation = Simulation::replay(text.parse().unwrap()).build().unwrap();
+    let backends = simulation.configuration().unwrap().backends.iter();
+    let backends: Vec<_> = backends
+        .map(|it| (it.name.as_str(), it.authority.as_str(), it.weight, it.drain))
+        .collect();
+    assert_eq!(
+        backends,
+        [
+            ("A", "a.test", 7, false),
+            ("B", "b.test:81", 1, true),
+            ("C", "c.test", 1, false)
+        ]
+    );
+}

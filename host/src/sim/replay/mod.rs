@@ -111,6 +111,14 @@ impl Recording {
                 .entry(setting.name.clone())
                 .or_insert_with(|| value.to_owned());
         }
+        for backend in &self.header.backends {
+            let mut others = scenario.backends.iter();
+            if !others.any(|it| it.name == backend.name && it.authority.is_some()) {
+                (scenario.environment)
+                    .entry(format!("BACKEND_{}", backend.name))
+                    .or_insert_with(|| backend.variable());
+            }
+        }
         for name in self.backends() {
             if scenario.backends.iter().any(|it| it.name == name) {
                 continue;
