@@ -114,12 +114,17 @@ fn clients_go_where_they_went_whatever_they_are_told_apart_by() {
 
 #[test]
 fn clients_behind_a_proxy_are_who_they_were() {
-    let environments: [&[(&str, &str)]; 2] = [
+    let environments: [&[(&str, &str)]; 3] = [
         &[
             ("TRUSTED_PROXIES", "10.0.0.0/8"),
             ("HTTPS_REDIRECT", "true"),
         ],
         &[("CLIENT_IP_HEADER", "cf-connecting-ip")],
+        &[
+            ("CLIENT_IP_HEADER", "cf-connecting-ip"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8"),
+            ("HTTPS_REDIRECT", "true"),
+        ],
     ];
     for environment in environments {
         let exchanges = (0..20).map(|index| {

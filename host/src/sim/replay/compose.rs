@@ -186,12 +186,12 @@ impl Composer {
     fn introduce(&self, request: &mut Request<Body>, exchange: &Exchange, address: IpAddr) {
         let mut peer = address;
         if let Some(text) = value(&address.to_string()).filter(|_| exchange.proxied) {
-            if let Some(name) = &self.client_ip_header {
+            let name = self.client_ip_header.clone();
+            let name = name.or(self.proxy.map(|_| X_FORWARDED_FOR));
+            if let Some(name) = name {
                 request.headers_mut().insert(name, text);
-            } else if let Some(proxy) = self.proxy {
-                request.headers_mut().insert(X_FORWARDED_FOR, text);
-                peer = proxy;
             }
+            peer = self.proxy.unwrap_or(peer);
         }
         request.extensions_mut().insert(Peer(peer));
     }
