@@ -66,7 +66,7 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let lost = recording.map_or(0, LogWriter::join);
     if lost > 0 {
         report::line(format_args!(
-            "{lost} exchanges were not recorded: the recording was not written fast enough"
+            "{lost} exchanges were not recorded: the recording was not written, or not fast enough"
         ));
     }
     Ok(())
