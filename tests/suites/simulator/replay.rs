@@ -367,3 +367,42 @@ fn backends_have_the_weights_that_they_had() {
         ]
     );
 }
+
+#[test]
+fn what_a_scenario_changes_counts_for_who_a_client_is() {
+    let table: [(&[(&str, &str)], Value); 3] = [
+        (
+            &[("AFFINITY_KEY", "header:x-user")],
+            json!({"fields": [{"name": "x-user", "hash": "NAME"}]}),
+        ),
+        (
+            &[("CLIENT_IP_HEADER", "x-real-ip")],
+            json!({"client": "NAME", "proxied": true}),
+        ),
+        (
+            &[("SESSION_COOKIE_NAME", "other")],
+            json!({"session": "NAME"}),
+        ),
+    ];
+    for (environment, identity) in table {
+        let home = |index: u64| if index * 7 % 5 < 2 { "A" } else { "B" };
+        let exchanges = (0..20).map(|index| {
+            let identity = identity.to_string().replace("NAME", &format!("it{index}"));
+            with(
+                answered(index * 100, home(index)),
+                serde_json::from_str(&identity).unwrap(),
+            )
+        });
+        let mut builder = Simulation::replay(recording(
+            &[("SESSION_COOKIE_SECRET", "sixteen bytes or more")],
+            exchanges,
+        ));
+        for (name, value) in environment {
+            builder = builder.env(*name, *value);
+        }
+        let run = builder.build().unwrap().run().unwrap();
+        assert_eq!(run.violations, []);
+        let expected: Vec<_> = (0..20).map(home).collect();
+        assert_eq!(homes(&run), expected, "{environment:?}");
+    }
+}

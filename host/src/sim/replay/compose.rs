@@ -54,8 +54,8 @@ impl Affinity {
 }
 
 impl Composer {
-    pub(super) fn new(recording: &Recording) -> Self {
-        let header = &recording.header;
+    /// For a component whose settings are those of this header.
+    pub(super) fn new(recording: &Recording, header: &Header) -> Self {
         let mut clients = BTreeMap::new();
         for exchange in &recording.exchanges {
             let next = u32::try_from(clients.len()).unwrap_or(u32::MAX);
