@@ -82,6 +82,7 @@ pub(crate) struct Exchange {
     /// The hashes of what is left out of the target: one for each `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) hidden: Vec<String>,
+    #[serde(default)]
     pub(crate) fields: Vec<Field>,
     /// Hashes of values by those of names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -94,6 +95,7 @@ pub(crate) struct Exchange {
     pub(crate) new_session: Option<String>,
     #[serde(default, skip_serializing_if = "Body::is_none")]
     pub(crate) body: Body,
+    #[serde(default)]
     pub(crate) attempts: Vec<Attempt>,
     /// None if the client left before there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,6 +121,7 @@ pub(crate) enum Field {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Body {
     /// How many bytes passed.
+    #[serde(default)]
     pub(crate) bytes: u64,
     /// Their salted SHA-256, if they were all that there was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +132,7 @@ pub(crate) struct Body {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Attempt {
     /// Its name; none for one that the configuration does not name.
+    #[serde(default)]
     pub(crate) backend: Option<String>,
     pub(crate) at: u64,
     /// When its outcome was known; none where the client left before.

@@ -357,6 +357,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_required_is_said_if_it_is_missing() {
+        const EXCHANGE: &str = r#"{"line":"exchange","request":0,"at":1,"client":"c","method":"GET","target":"/","ended":1,"end":"whole","body":{},"attempts":[{"at":0}]}"#;
+        let text = format!(
+            "{}\n{EXCHANGE}\n",
+            HEADER.replace(r#","backends":[],"settings":[]"#, "")
+        );
+        assert_eq!(text.parse::<Recording>().unwrap().requests(), 1);
+        for (member, name) in [
+            (r#""request":0,"#, "request"),
+            (r#""at":1,"#, "at"),
+            (r#""client":"c","#, "client"),
+            (r#""method":"GET","#, "method"),
+            (r#""target":"/","#, "target"),
+            (r#""ended":1,"#, "ended"),
+            (r#""end":"whole","#, "end"),
+            (r#""at":0"#, "at"),
+        ] {
+            let without = format!("{HEADER}\n{}\n", EXCHANGE.replacen(member, "", 1));
+            let error = without.parse::<Recording>().unwrap_err().to_string();
+            let expected = format!("line 2: missing field `{name}`");
+            assert!(error.starts_with(&expected), "{member}: {error}");
+        }
+    }
+
+    #[test]
     fn what_a_crash_cut_off_is_left_out() {
         let one = exchange(0, 1);
         let cut = &one[..40];
