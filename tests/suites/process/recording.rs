@@ -272,6 +272,31 @@ async fn a_recording_that_cannot_be_written_or_read_is_said() {
 }
 
 #[tokio::test]
+async fn nothing_else_is_appended_to() {
+    let directory = Directory::new();
+    let (file, stage) = recording(&directory, Door::Exchange.serve()).await;
+    stage.get("/").await;
+    lines(stage, &file).await;
+    let environment = directory.write("edgelb.env", "STATUS_TOKEN=s3cret");
+    for (file, expected) in [
+        (&environment, "is no recording: its first line is no JSON"),
+        (
+            &file,
+            "was begun with another configuration (backends: `ONE=",
+        ),
+    ] {
+        let before = std::fs::read(file).unwrap();
+        let serve = Door::Exchange.serve().env("BACKEND_ONE", "http://one.test");
+        let ended = serve.args(["--record", file]).run().await;
+        assert_eq!(ended.status.code(), Some(1));
+        let expected = format!("edgelb: --record: `{file}` {expected}");
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
+        assert_eq!(std::fs::read(file).unwrap(), before);
+    }
+}
+
+#[tokio::test]
 async fn a_replay_that_fails_says_the_command_that_repeats_it() {
     let directory = Directory::new();
     let (file, stage) = recording(&directory, Door::Exchange.serve()).await;
