@@ -74,7 +74,8 @@ pub use error::{ComponentError, EdgeError};
 pub use event::{Ejection, Event};
 pub use exchange::bindings::{Backend, EffectiveConfiguration, Scheme, Setting};
 pub use serve::{
-    AccessLog, LogFormat, LogWriter, Recorder, ServeOptions, Server, raise_descriptor_limit,
+    AccessLog, AppendError, LogFormat, LogWriter, Recorder, ServeOptions, Server,
+    raise_descriptor_limit,
 };
 pub use tunnel::{Connection, Tunnel};
 pub use upstream::{

@@ -45,6 +45,12 @@ pub(crate) struct Backend {
     pub(crate) name: String,
     /// `scheme://authority`.
     pub(crate) origin: String,
+    /// Its share relative to the others.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) weight: u32,
+    /// Takes no new clients.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) drain: bool,
 }
 
 /// An effective setting; secrets are masked.
@@ -76,6 +82,7 @@ pub(crate) struct Exchange {
     /// The hashes of what is left out of the target: one for each `*`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) hidden: Vec<String>,
+    #[serde(default)]
     pub(crate) fields: Vec<Field>,
     /// Hashes of values by those of names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -88,6 +95,7 @@ pub(crate) struct Exchange {
     pub(crate) new_session: Option<String>,
     #[serde(default, skip_serializing_if = "Body::is_none")]
     pub(crate) body: Body,
+    #[serde(default)]
     pub(crate) attempts: Vec<Attempt>,
     /// None if the client left before there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +121,7 @@ pub(crate) enum Field {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Body {
     /// How many bytes passed.
+    #[serde(default)]
     pub(crate) bytes: u64,
     /// Their salted SHA-256, if they were all that there was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +132,7 @@ pub(crate) struct Body {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Attempt {
     /// Its name; none for one that the configuration does not name.
+    #[serde(default)]
     pub(crate) backend: Option<String>,
     pub(crate) at: u64,
     /// When its outcome was known; none where the client left before.
@@ -167,6 +177,8 @@ impl Header {
                         Scheme::Http => format!("http://{}", backend.authority),
                         Scheme::Https => format!("https://{}", backend.authority),
                     },
+                    weight: backend.weight,
+                    drain: backend.drain,
                 })
                 .collect(),
             settings: settings
@@ -184,6 +196,20 @@ impl Header {
         let mut settings = self.settings.iter();
         let setting = settings.find(|setting| setting.name == name);
         setting.map_or("", |setting| setting.value.as_str())
+    }
+}
+
+impl Backend {
+    /// The value of its variable.
+    pub(crate) fn variable(&self) -> String {
+        let mut value = self.origin.clone();
+        if self.weight != one() {
+            value.push_str(&format!(";weight={}", self.weight));
+        }
+        if self.drain {
+            value.push_str(";drain");
+        }
+        value
     }
 }
 
@@ -257,4 +283,13 @@ const CAUSES: [Cause; 24] = [
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_one(value: &u32) -> bool {
+    *value == one()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::header::{CONTENT_LENGTH, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response};
 
-use crate::upstream::{Cause, Delivery, SendError};
+use crate::upstream::{Cause, Delivery, Fault, SendError};
 
 /// Kept by an exchange that is being recorded.
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(crate) struct Taped {
     /// Index in the configuration.
     pub(crate) backend: Option<u32>,
     pub(crate) begun: Duration,
-    /// None while it is under way, and for good if the client leaves.
+    /// None while it is under way, and for good if the client leaves or its
+    /// upload fails: that says nothing of the backend.
     pub(crate) outcome: Option<(Duration, TapedOutcome)>,
 }
 
@@ -71,6 +72,7 @@ impl Tape {
                     set_cookies: fields.get_all(SET_COOKIE).iter().cloned().collect(),
                 }
             }
+            Err(error) if error.fault == Fault::Client => return,
             Err(error) => TapedOutcome::Failed(error.cause, error.delivery),
         };
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,5 +85,30 @@ impl Tape {
     pub(crate) fn take(&self) -> Vec<Taped> {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *attempts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_client_did_settles_no_attempt() {
+        let table = [
+            (Fault::Backend, true),
+            (Fault::StaleConnection, true),
+            (Fault::Client, false),
+        ];
+        for (fault, settled) in table {
+            let tape = Tape::new(Instant::now());
+            let number = tape.attempt(Some(0));
+            let error = SendError {
+                fault,
+                ..SendError::maybe_sent(Cause::ConnectionReadTimeout)
+            };
+            tape.settle::<()>(number, &Err(error));
+            let outcomes = tape.take().into_iter().map(|it| it.outcome.is_some());
+            assert_eq!(outcomes.collect::<Vec<_>>(), [settled], "{fault:?}");
+        }
     }
 }

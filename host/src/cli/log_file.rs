@@ -31,6 +31,11 @@ impl LogFile {
         })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// From now on a file that is opened anew begins with this.
     pub(super) fn begin_with(&self, header: String) {
         // It is said once.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use edgelb_host::{
-    AccessLog, Door, Edge, LogFormat, LogWriter, Recorder, ServeOptions, Server, Trust,
+    AccessLog, AppendError, Door, Edge, LogFormat, LogWriter, Recorder, ServeOptions, Server, Trust,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -66,7 +66,7 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let lost = recording.map_or(0, LogWriter::join);
     if lost > 0 {
         report::line(format_args!(
-            "{lost} exchanges were not recorded: the recording was not written fast enough"
+            "{lost} exchanges were not recorded: the recording was not written, or not fast enough"
         ));
     }
     Ok(())
@@ -78,32 +78,38 @@ fn record_file(args: &ServeArgs) -> anyhow::Result<Option<LogFile>> {
     let Some(path) = &args.record else {
         return Ok(None);
     };
-    let open = || -> io::Result<LogFile> {
-        let mut file = LogFile::open("the recording", path)?;
-        // Whoever wrote to it before may have been stopped within a line.
-        if !ends_with_line_feed(path)? {
-            file.write_all(b"\n")?;
-        }
-        Ok(file)
-    };
-    let file = open().with_context(|| format!("--record `{}` cannot be opened", path.display()))?;
+    let file = LogFile::open("the recording", path)
+        .with_context(|| format!("--record `{}` cannot be opened", path.display()))?;
     Ok(Some(file))
 }
 
-/// Whether the file ends with a whole line, or is none that has lines.
+/// Whether the file ends with a whole line, or is empty.
 fn ends_with_line_feed(path: &Path) -> io::Result<bool> {
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() || metadata.len() == 0 {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() == 0 {
         return Ok(true);
     }
-    let mut file = File::open(path)?;
     file.seek(SeekFrom::End(-1))?;
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
 }
 
-fn recorder(edge: &Edge, file: LogFile) -> anyhow::Result<(Recorder, LogWriter)> {
+fn recorder(edge: &Edge, mut file: LogFile) -> anyhow::Result<(Recorder, LogWriter)> {
+    let path = file.path().to_owned();
+    if path.is_file() {
+        let cannot = || format!("--record `{}` cannot be read", path.display());
+        let earlier = File::open(&path).with_context(cannot)?;
+        match Recorder::may_append_to(earlier, edge.configuration()) {
+            Ok(()) => {}
+            Err(AppendError::Io(error)) => return Err(error).with_context(cannot),
+            Err(error) => anyhow::bail!("--record: `{}` {error}", path.display()),
+        }
+        // Whoever wrote to it before may have been stopped within a line.
+        if !ends_with_line_feed(&path).with_context(cannot)? {
+            file.write_all(b"\n")?;
+        }
+    }
     let sink = Watched::new("the recording", file.clone());
     let (recorder, writer, header) = Recorder::start(edge.configuration(), sink)
         .context("--record: the recording does not begin")?;

@@ -51,7 +51,7 @@ impl Render<String> for LogFormat {
         let _ = match self {
             Self::Text => writeln!(
                 text,
-                "({count} lines lost: the log was not read fast enough)"
+                "({count} lines lost: the log was not written, or not fast enough)"
             ),
             Self::Json => writeln!(text, r#"{{"lines_lost":{count}}}"#),
         };

@@ -1,6 +1,7 @@
 //! An edge on a socket: one thread a core, one event loop and one isolate each.
 
 mod access_log;
+mod append;
 mod client_io;
 mod connection;
 mod interim;
@@ -27,6 +28,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::edge::Edge;
 pub use access_log::{AccessLog, LogFormat};
+pub use append::AppendError;
 use connection::Context;
 pub use limits::raise_descriptor_limit;
 pub use queue::LogWriter;

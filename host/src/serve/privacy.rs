@@ -77,7 +77,7 @@ impl Privacy {
             client: self.client(recorded.client),
             proxied: recorded.proxied,
             method: visible(recorded.method.as_str()).into_owned(),
-            host: host.map(|host| visible(&String::from_utf8_lossy(host.as_bytes())).into_owned()),
+            host: host.map(|host| self.host(host)),
             target: visible(&target.to_string()).into_owned(),
             hidden: (target.hidden().iter())
                 .map(|text| self.salt.hash(text))
@@ -96,6 +96,15 @@ impl Privacy {
             end: recorded.end,
             response: recorded.response,
         }
+    }
+
+    /// As it was, unless there is user information in it, where it has no place
+    /// (<https://www.rfc-editor.org/rfc/rfc9110#section-4.2.4>).
+    fn host(&self, host: &HeaderValue) -> String {
+        if host.as_bytes().contains(&b'@') {
+            return self.salt.hash(host);
+        }
+        visible(&String::from_utf8_lossy(host.as_bytes())).into_owned()
     }
 
     fn client(&self, address: IpAddr) -> String {
@@ -284,7 +293,7 @@ mod tests {
         const TARGET: &str = "/stremio/0b9c1d52-6f1a-4a0e-9d0a-0123456789ab/\
             eyJpIjoiZm9vIiwiZSI6ImJhciJ9/stream/tt0111161.json?token=hunter2&key=a1b2c3";
         let fields = [
-            ("host", "example.com"),
+            ("host", "somebody:s3cret-host@example.com"),
             ("cookie", "lb=s3cret-session; sid=s3cret-sid"),
             ("cookie", "other=s3cret-other"),
             ("authorization", "Bearer s3cret-bearer"),

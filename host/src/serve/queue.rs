@@ -24,6 +24,10 @@ pub(super) trait Render<T>: Send + 'static {
 
     /// The line that says how many were lost, likewise.
     fn lost(&mut self, count: u64, text: &mut String);
+
+    /// What comes before the next line where one may have been cut off: nothing,
+    /// unless whoever reads them needs more.
+    fn resume(&mut self, _text: &mut String) {}
 }
 
 /// A queue of items, written by a thread of its own in as few writes as it can.
@@ -96,7 +100,8 @@ pub struct LogWriter {
 impl LogWriter {
     /// Waits until every line is written, two seconds at most where nobody
     /// reads them; all clones of the log must be gone. Answers how many lines
-    /// were lost since it started, because they were not taken fast enough.
+    /// were lost since it started, because they were not taken, or not fast
+    /// enough.
     pub fn join(self) -> u64 {
         let begun = Instant::now();
         while !self.thread.is_finished() && begun.elapsed() < FAREWELL {
@@ -108,20 +113,30 @@ impl LogWriter {
 
 fn write<T>(mut render: impl Render<T>, waiting: &Receiver<T>, lost: &Lost, mut sink: impl Write) {
     let mut batch = String::new();
+    let mut cut_off = false;
     while let Ok(item) = waiting.recv() {
         thread::sleep(GATHER);
+        batch.clear();
+        if cut_off {
+            render.resume(&mut batch);
+        }
         render.line(item, &mut batch);
+        let mut count = 1;
         for item in waiting.try_iter().take(WAITING) {
             render.line(item, &mut batch);
+            count += 1;
         }
-        let lost = lost.untold.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            render.lost(lost, &mut batch);
+        let untold = lost.untold.swap(0, Ordering::Relaxed);
+        if untold > 0 {
+            render.lost(untold, &mut batch);
         }
-        // Whoever reads the log may be gone.
-        let _ = sink.write_all(batch.as_bytes());
-        let _ = sink.flush();
-        batch.clear();
+        // Whoever reads the log may be gone, or come back.
+        let written = sink.write_all(batch.as_bytes());
+        cut_off = written.and_then(|()| sink.flush()).is_err();
+        if cut_off {
+            lost.untold.fetch_add(untold + count, Ordering::Relaxed);
+            lost.all.fetch_add(count, Ordering::Relaxed);
+        }
     }
 }
 
@@ -163,6 +178,47 @@ mod tests {
         fn lost(&mut self, count: u64, text: &mut String) {
             text.push_str(&format!("lost: {count}\n"));
         }
+
+        fn resume(&mut self, text: &mut String) {
+            text.push_str("\nagain\n");
+        }
+    }
+
+    /// Takes a part of the first batch, then fails; then takes all.
+    struct Filling {
+        writes: u32,
+        written: Sender<String>,
+    }
+
+    impl Write for Filling {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
+            let taken = match self.writes {
+                1 => 3,
+                2 => return Err(io::ErrorKind::StorageFull.into()),
+                _ => bytes.len(),
+            };
+            let _ = (self.written).send(String::from_utf8_lossy(&bytes[..taken]).into_owned());
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_line_was_cut_off_it_is_taken_up_and_the_loss_is_told() {
+        let (written, lines) = channel();
+        let (queue, writer) = Queue::start(Plain, Filling { writes: 0, written }).unwrap();
+        queue.write("first\n");
+        assert_eq!(lines.recv().unwrap(), "fir");
+        // What comes before the failure is known is of the next batch, too.
+        queue.write("second\n");
+        drop(queue);
+        assert_eq!(writer.join(), 1);
+        let rest: String = lines.iter().collect();
+        assert_eq!(rest, "\nagain\nsecond\nlost: 1\n");
     }
 
     #[test]

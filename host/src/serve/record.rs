@@ -104,7 +104,11 @@ impl Recorder {
         let privacy = Privacy::new(salt.clone(), &header);
         let header = Line::Recording(header).text();
         sink.write_all(header.as_bytes())?;
-        let (exchanges, writer) = Queue::start(privacy, sink)?;
+        let scribe = Scribe {
+            privacy,
+            header: header.clone(),
+        };
+        let (exchanges, writer) = Queue::start(scribe, sink)?;
         let recorder = Self {
             exchanges,
             begun,
@@ -219,13 +223,25 @@ impl Sum {
     }
 }
 
-impl Render<Box<Recorded>> for Privacy {
+/// Writes the lines of a recording.
+struct Scribe {
+    privacy: Privacy,
+    header: String,
+}
+
+impl Render<Box<Recorded>> for Scribe {
     fn line(&mut self, exchange: Box<Recorded>, text: &mut String) {
-        let exchange = self.exchange(*exchange);
+        let exchange = self.privacy.exchange(*exchange);
         text.push_str(&Line::Exchange(Box::new(exchange)).text());
     }
 
     fn lost(&mut self, exchanges: u64, text: &mut String) {
         text.push_str(&Line::Lost { exchanges }.text());
+    }
+
+    /// Before a header, a line that was cut off is left out.
+    fn resume(&mut self, text: &mut String) {
+        text.push('\n');
+        text.push_str(&self.header);
     }
 }

@@ -182,7 +182,8 @@ impl SimulationBuilder {
         let cast = match self.recording.map(Arc::new) {
             None => None,
             Some(recording) => {
-                let cast = || cast(recording, &scenario, &authorities, &starter);
+                let configuration = configuration.as_deref();
+                let cast = || cast(recording, &scenario, &authorities, &starter, configuration);
                 Some(Arc::new(in_virtual_time(cast)??))
             }
         };

@@ -17,6 +17,7 @@ crate::both_doors!(
     an_outage_that_was_recorded_happens_again,
     no_secret_is_recorded,
     bodies_are_recorded_by_length_and_hash,
+    an_upload_that_fails_is_not_the_backends_failure,
 );
 
 /// A place for a recording, an edgelb that makes one, and the option for it.
@@ -167,6 +168,42 @@ async fn bodies_are_recorded_by_length_and_hash(door: Door) {
     assert_eq!(hash(1, "response"), hash(3, "response"));
 }
 
+async fn an_upload_that_fails_is_not_the_backends_failure(door: Door) {
+    let directory = Directory::new();
+    let serve = door.serve().env("IDLE_TIMEOUT", "200");
+    let (file, stage) = recording(&directory, serve).await;
+    stage.both(&Reply::digest());
+    // So much that it is sent before it is whole.
+    let some = "x".repeat(0x40000);
+    for (framing, expected) in [
+        (format!("content-length: 1000000\r\n\r\n{some}"), 408),
+        (
+            format!("transfer-encoding: chunked\r\n\r\n40000\r\n{some}\r\nx"),
+            400,
+        ),
+    ] {
+        let mut client = client::Client::connect(stage.address()).await;
+        let request = format!("POST /upload HTTP/1.1\r\nhost: a\r\n{framing}");
+        client.send(request).await;
+        assert_eq!(client.response("POST").await.status(), expected);
+    }
+    stage.get("/").await;
+    let recorded = lines(stage, &file).await;
+    for line in &recorded[1..3] {
+        let attempts = line["attempts"].as_array().unwrap();
+        assert_eq!(attempts.len(), 1, "{line}");
+        assert!(attempts[0]["backend"].is_string(), "{line}");
+        for member in ["ended", "failure", "delivery"] {
+            assert!(attempts[0][member].is_null(), "{member}: {line}");
+        }
+    }
+    let trace = directory.path().join("trace.jsonl");
+    let ended = replay(&file, trace.to_str().unwrap()).await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(!trace.contains(r#""event":"ejected""#), "{trace}");
+}
+
 #[tokio::test]
 async fn a_hangup_opens_the_recording_anew_with_its_header() {
     let directory = Directory::new();
@@ -232,6 +269,31 @@ async fn a_recording_that_cannot_be_written_or_read_is_said() {
     assert_eq!(ended.status.code(), Some(1));
     let expected = format!("edgelb: --replay `{file}`: line 2: ");
     assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn nothing_else_is_appended_to() {
+    let directory = Directory::new();
+    let (file, stage) = recording(&directory, Door::Exchange.serve()).await;
+    stage.get("/").await;
+    lines(stage, &file).await;
+    let environment = directory.write("edgelb.env", "STATUS_TOKEN=s3cret");
+    for (file, expected) in [
+        (&environment, "is no recording: its first line is no JSON"),
+        (
+            &file,
+            "was begun with another configuration (backends: `ONE=",
+        ),
+    ] {
+        let before = std::fs::read(file).unwrap();
+        let serve = Door::Exchange.serve().env("BACKEND_ONE", "http://one.test");
+        let ended = serve.args(["--record", file]).run().await;
+        assert_eq!(ended.status.code(), Some(1));
+        let expected = format!("edgelb: --record: `{file}` {expected}");
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
+        assert_eq!(std::fs::read(file).unwrap(), before);
+    }
 }
 
 #[tokio::test]

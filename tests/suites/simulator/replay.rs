@@ -114,12 +114,17 @@ fn clients_go_where_they_went_whatever_they_are_told_apart_by() {
 
 #[test]
 fn clients_behind_a_proxy_are_who_they_were() {
-    let environments: [&[(&str, &str)]; 2] = [
+    let environments: [&[(&str, &str)]; 3] = [
         &[
             ("TRUSTED_PROXIES", "10.0.0.0/8"),
             ("HTTPS_REDIRECT", "true"),
         ],
         &[("CLIENT_IP_HEADER", "cf-connecting-ip")],
+        &[
+            ("CLIENT_IP_HEADER", "cf-connecting-ip"),
+            ("TRUSTED_PROXIES", "10.0.0.0/8"),
+            ("HTTPS_REDIRECT", "true"),
+        ],
     ];
     for environment in environments {
         let exchanges = (0..20).map(|index| {
@@ -306,4 +311,98 @@ fn how_exchanges_ended_is_how_they_end() {
             (End::Tunnel, 4005, 0)
         ]
     );
+}
+
+#[test]
+fn no_length_of_a_body_keeps_a_replay_from_its_end() {
+    let told = json!({
+        "at": 0, "status": 200, "head": 20, "ended": 40,
+        "attempts": [{
+            "backend": "A", "at": 0, "ended": 20, "status": 200, "content_length": u64::MAX,
+        }],
+        "response": {"bytes": u64::MAX},
+    });
+    let sent = with(
+        answered(100, "A"),
+        json!({"method": "POST", "body": {"bytes": u64::MAX}}),
+    );
+    let broken = with(told.clone(), json!({"at": 200, "end": "broken"}));
+    let run = run(recording(&[], [told, sent, broken]), Door::Exchange);
+    let bodies: Vec<_> = (run.trace.exchanges())
+        .map(|it| (it.end, it.bytes))
+        .collect();
+    let most = 16 << 20;
+    assert_eq!(
+        bodies,
+        [(End::Whole, most), (End::Whole, 0), (End::Broken, most)]
+    );
+}
+
+#[test]
+fn backends_have_the_weights_that_they_had() {
+    let mut text = concat!(
+        r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z","#,
+        r#""backends":[{"name":"A","origin":"https://a.test","weight":7},"#,
+        r#"{"name":"B","origin":"http://b.test:81","drain":true},"#,
+        r#"{"name":"C","origin":"http://c.test"}]}"#,
+        "\n"
+    )
+    .to_owned();
+    text.push_str(&answered(0, "A").to_string().replacen(
+        '{',
+        r#"{"line":"exchange","request":0,"client":"c","method":"GET","target":"/","fields":[],"end":"whole","#,
+        1,
+    ));
+    let simulation = Simulation::replay(text.parse().unwrap()).build().unwrap();
+    let backends = simulation.configuration().unwrap().backends.iter();
+    let backends: Vec<_> = backends
+        .map(|it| (it.name.as_str(), it.authority.as_str(), it.weight, it.drain))
+        .collect();
+    assert_eq!(
+        backends,
+        [
+            ("A", "a.test", 7, false),
+            ("B", "b.test:81", 1, true),
+            ("C", "c.test", 1, false)
+        ]
+    );
+}
+
+#[test]
+fn what_a_scenario_changes_counts_for_who_a_client_is() {
+    let table: [(&[(&str, &str)], Value); 3] = [
+        (
+            &[("AFFINITY_KEY", "header:x-user")],
+            json!({"fields": [{"name": "x-user", "hash": "NAME"}]}),
+        ),
+        (
+            &[("CLIENT_IP_HEADER", "x-real-ip")],
+            json!({"client": "NAME", "proxied": true}),
+        ),
+        (
+            &[("SESSION_COOKIE_NAME", "other")],
+            json!({"session": "NAME"}),
+        ),
+    ];
+    for (environment, identity) in table {
+        let home = |index: u64| if index * 7 % 5 < 2 { "A" } else { "B" };
+        let exchanges = (0..20).map(|index| {
+            let identity = identity.to_string().replace("NAME", &format!("it{index}"));
+            with(
+                answered(index * 100, home(index)),
+                serde_json::from_str(&identity).unwrap(),
+            )
+        });
+        let mut builder = Simulation::replay(recording(
+            &[("SESSION_COOKIE_SECRET", "sixteen bytes or more")],
+            exchanges,
+        ));
+        for (name, value) in environment {
+            builder = builder.env(*name, *value);
+        }
+        let run = builder.build().unwrap().run().unwrap();
+        assert_eq!(run.violations, []);
+        let expected: Vec<_> = (0..20).map(home).collect();
+        assert_eq!(homes(&run), expected, "{environment:?}");
+    }
 }

@@ -195,16 +195,21 @@ impl Played {
         let bodiless = *request.method() == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
-        let body = if bodiless || (self.length == 0 && !self.broken) {
+        let length = if bodiless {
+            self.length
+        } else {
+            self.length.min(Filler::LONGEST)
+        };
+        let body = if bodiless || (length == 0 && !self.broken) {
             Body::empty()
         } else {
-            Body::new(Filler::new(self.length, self.transfer, self.broken))
+            Body::new(Filler::new(length, self.transfer, self.broken))
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let fields = response.headers_mut();
         if self.told && !self.broken {
-            fields.insert(CONTENT_LENGTH, HeaderValue::from(self.length));
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         if let Some(after) = self.retry_after {
             fields.insert(RETRY_AFTER, after);
@@ -245,6 +250,9 @@ pub(super) struct Filler {
 static FILLING: [u8; 1 << 16] = [b'.'; 1 << 16];
 
 impl Filler {
+    /// The most bytes that a body is played with: far more than is ever kept
+    /// for a retry, and no more than fit into memory many times.
+    pub(super) const LONGEST: u64 = 16 << 20;
     /// How many steps a body comes in.
     const STEPS: u32 = 10;
 

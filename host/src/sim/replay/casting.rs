@@ -22,7 +22,8 @@ use super::{RECORDED, Recording};
 use crate::body::Body;
 use crate::clock::TokioClock;
 use crate::error::EdgeError;
-use crate::recording::Exchange;
+use crate::exchange::bindings::EffectiveConfiguration;
+use crate::recording::{Exchange, Header};
 use crate::upstream::{Answer, Cause, SendError, Timeouts, Upstream};
 
 /// Candidates that are tried for one role. Of ten equal backends none of these
@@ -60,7 +61,7 @@ impl Cast {
     }
 }
 
-/// Casts a recording for a component. Needs a tokio runtime whose time is paused.
+/// Casts a recording for a component, of this configuration if it tells. Needs a tokio runtime whose time is paused.
 ///
 /// # Errors
 /// The component does not start.
@@ -69,8 +70,12 @@ pub(crate) async fn cast(
     scenario: &Scenario,
     authorities: &BTreeMap<String, usize>,
     starter: &Starter,
+    configuration: Option<&EffectiveConfiguration>,
 ) -> Result<Cast, EdgeError> {
-    let composer = Composer::new(&recording);
+    // A scenario may have changed what was recorded.
+    let effective = configuration.map(|it| Header::new(String::new(), Some(it)));
+    let effective = effective.as_ref().unwrap_or(&recording.header);
+    let composer = Composer::new(&recording, effective);
     let browsers = Browsers::of(&recording);
     let backends = scenario.backends.iter().map(|it| it.name.as_str());
     let names: Vec<_> = backends.clone().collect();
@@ -78,7 +83,7 @@ pub(crate) async fn cast(
         let first = exchange.attempts.first()?.backend.as_deref()?;
         names.iter().position(|name| *name == first)
     };
-    let session_cookie = recording.header.setting("SESSION_COOKIE_NAME").to_owned();
+    let session_cookie = effective.setting("SESSION_COOKIE_NAME").to_owned();
     let mut audition = Audition::start(&recording, authorities, starter, &session_cookie)?;
 
     // The first that shows where a key belongs: a session comes before the key.

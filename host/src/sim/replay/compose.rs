@@ -17,9 +17,6 @@ use crate::edge::Peer;
 use crate::recording::{Exchange, Field, Header};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The most bytes of a request's body: far more than is ever kept for a retry,
-/// and no more than fit into memory many times.
-const LONGEST: u64 = 16 << 20;
 
 /// What clients are told apart by, where the balancer hashes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +54,8 @@ impl Affinity {
 }
 
 impl Composer {
-    pub(super) fn new(recording: &Recording) -> Self {
-        let header = &recording.header;
+    /// For a component whose settings are those of this header.
+    pub(super) fn new(recording: &Recording, header: &Header) -> Self {
         let mut clients = BTreeMap::new();
         for exchange in &recording.exchanges {
             let next = u32::try_from(clients.len()).unwrap_or(u32::MAX);
@@ -189,12 +186,12 @@ impl Composer {
     fn introduce(&self, request: &mut Request<Body>, exchange: &Exchange, address: IpAddr) {
         let mut peer = address;
         if let Some(text) = value(&address.to_string()).filter(|_| exchange.proxied) {
-            if let Some(name) = &self.client_ip_header {
+            let name = self.client_ip_header.clone();
+            let name = name.or(self.proxy.map(|_| X_FORWARDED_FOR));
+            if let Some(name) = name {
                 request.headers_mut().insert(name, text);
-            } else if let Some(proxy) = self.proxy {
-                request.headers_mut().insert(X_FORWARDED_FOR, text);
-                peer = proxy;
             }
+            peer = self.proxy.unwrap_or(peer);
         }
         request.extensions_mut().insert(Peer(peer));
     }
@@ -209,7 +206,7 @@ fn body(request: &mut Request<Body>, exchange: &Exchange) {
         Field::Shown { .. } | Field::Hashed { .. } => None,
     });
     let length = exchange.body.bytes.max(announced.unwrap_or(0));
-    let length = length.min(LONGEST);
+    let length = length.min(Filler::LONGEST);
     if announced.is_some() {
         let fields = request.headers_mut();
         fields.insert(CONTENT_LENGTH, HeaderValue::from(length));

@@ -39,9 +39,9 @@ pub(crate) const RECORDED: &str = "recorded";
 #[derive(Clone, Debug)]
 pub struct Recording {
     pub(crate) header: Header,
-    /// When it began, since the Unix epoch.
+    /// When the first request was made, since the Unix epoch.
     pub(crate) began: Duration,
-    /// In the order in which they were made.
+    /// In the order in which they were made; times count from the first.
     pub(crate) exchanges: Vec<recording::Exchange>,
     lost: u64,
     cut_off: Vec<usize>,
@@ -64,7 +64,7 @@ impl Recording {
         &self.cut_off
     }
 
-    /// From its beginning to the last request.
+    /// From the first request to the last.
     pub fn span(&self) -> Duration {
         let last = self.exchanges.last();
         Duration::from_millis(last.map_or(0, |last| last.at))
@@ -110,6 +110,14 @@ impl Recording {
             (scenario.environment)
                 .entry(setting.name.clone())
                 .or_insert_with(|| value.to_owned());
+        }
+        for backend in &self.header.backends {
+            let mut others = scenario.backends.iter();
+            if !others.any(|it| it.name == backend.name && it.authority.is_some()) {
+                (scenario.environment)
+                    .entry(format!("BACKEND_{}", backend.name))
+                    .or_insert_with(|| backend.variable());
+            }
         }
         for name in self.backends() {
             if scenario.backends.iter().any(|it| it.name == name) {

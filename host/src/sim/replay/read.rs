@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::Recording;
-use crate::recording::{Exchange, Header, Line, VERSION};
+use crate::recording::{Attempt, Exchange, Header, Line, VERSION};
 
 /// Why a recording cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,18 @@ impl Recording {
     }
 }
 
+impl Recording {
+    /// A file that was opened under way has the times of the one before: they
+    /// count from when the process started, maybe days ago.
+    fn begin_with_the_first(&mut self) {
+        let first = self.exchanges.first().map_or(0, |it| it.at);
+        self.began = self.began.saturating_add(Duration::from_millis(first));
+        for exchange in &mut self.exchanges {
+            exchange.at -= first;
+        }
+    }
+}
+
 impl FromStr for Recording {
     type Err = RecordingError;
 
@@ -98,7 +110,8 @@ impl Reader {
             Line::Exchange(exchange) => self.exchange(*exchange).map_err(wrong),
             Line::Lost { exchanges } => {
                 let recording = self.recording.as_mut();
-                recording.ok_or_else(headless).map_err(wrong)?.lost += exchanges;
+                let recording = recording.ok_or_else(headless).map_err(wrong)?;
+                recording.lost = recording.lost.saturating_add(exchanges);
                 Ok(())
             }
         }
@@ -149,25 +162,8 @@ impl Reader {
         if exchange.method.parse::<http::Method>().is_err() {
             return Err(format!("method: `{}` is no method", exchange.method));
         }
-        for attempt in &exchange.attempts {
-            if let Some(failure) = &attempt.failure
-                && crate::recording::cause(failure).is_none()
-            {
-                return Err(format!(
-                    "attempts: failure: `{failure}` is no Proxy-Status error type"
-                ));
-            }
-        }
-        let at = exchange.at.checked_add(self.offset);
-        // A hundred years, so that no sum of times is too large.
-        let most = Duration::from_secs(100 * 366 * 86_400).as_millis();
-        let attempts = exchange.attempts.iter();
-        let attempts = attempts.flat_map(|it| [Some(it.at), it.ended]);
-        let times = [at, exchange.head, Some(exchange.ended)];
-        let mut times = times.into_iter().chain(attempts).flatten();
-        let at = at.filter(|_| times.all(|time| u128::from(time) < most));
-        let at =
-            at.ok_or("at, head, ended: expected milliseconds, of less than a hundred years")?;
+        check(&exchange)?;
+        let at = exchange.at.saturating_add(self.offset);
         recording.exchanges.push(Exchange { at, ..exchange });
         Ok(())
     }
@@ -185,7 +181,52 @@ impl Reader {
         recording.cut_off.append(&mut cut_off);
         // They are written when they end.
         recording.exchanges.sort_by_key(|it| (it.at, it.request));
+        recording.begin_with_the_first();
         Ok(recording)
+    }
+}
+
+/// Whether the numbers and names are those that an exchange can have.
+fn check(exchange: &Exchange) -> Result<(), String> {
+    check_time("at", Some(exchange.at))?;
+    check_time("head", exchange.head)?;
+    check_time("ended", Some(exchange.ended))?;
+    check_status(exchange.status)?;
+    for attempt in &exchange.attempts {
+        check_attempt(attempt).map_err(|message| format!("attempts: {message}"))?;
+    }
+    Ok(())
+}
+
+fn check_attempt(attempt: &Attempt) -> Result<(), String> {
+    check_time("at", Some(attempt.at))?;
+    check_time("ended", attempt.ended)?;
+    check_status(attempt.status)?;
+    match &attempt.failure {
+        Some(failure) if crate::recording::cause(failure).is_none() => Err(format!(
+            "failure: `{failure}` is no Proxy-Status error type"
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// So short that no sum of times is too large.
+fn check_time(member: &str, millis: Option<u64>) -> Result<(), String> {
+    const MOST: u64 = 100 * 366 * 86_400_000;
+    match millis {
+        Some(millis) if millis >= MOST => Err(format!(
+            "{member}: `{millis}` is too long; expected milliseconds, of less than a hundred years"
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_status(code: Option<u16>) -> Result<(), String> {
+    match code {
+        Some(code) if !(100..=999).contains(&code) => Err(format!(
+            "status: `{code}` is no status code; expected 100 to 999"
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -216,12 +257,32 @@ mod tests {
         )
     }
 
+    /// An exchange with one attempt.
+    fn attempted(members: &str) -> String {
+        let attempts = format!(r#""attempts":[{{"backend":"A",{members}}}]"#);
+        exchange(0, 1).replace(r#""attempts":[]"#, &attempts)
+    }
+
     #[test]
     fn exchanges_come_in_the_order_in_which_they_were_made() {
         let text = format!("{HEADER}\n{}\n{}\n", exchange(1, 20), exchange(0, 10));
         let recording: Recording = text.parse().unwrap();
+        let requests: Vec<_> = recording.exchanges.iter().map(|it| it.request).collect();
+        assert_eq!(requests, [0, 1]);
+    }
+
+    #[test]
+    fn times_count_from_the_first_request() {
+        let day = 86_400_000;
+        let lines = [exchange(8, day + 20), exchange(7, day + 10)];
+        let recording: Recording = format!("{HEADER}\n{}\n{}\n", lines[0], lines[1])
+            .parse()
+            .unwrap();
         let times: Vec<_> = recording.exchanges.iter().map(|it| it.at).collect();
-        assert_eq!(times, [10, 20]);
+        assert_eq!(times, [0, 10]);
+        assert_eq!(recording.span(), Duration::from_millis(10));
+        let began = humantime::format_rfc3339_millis(UNIX_EPOCH + recording.began);
+        assert_eq!(began.to_string(), "2026-11-23T10:00:00.010Z");
     }
 
     #[test]
@@ -249,7 +310,30 @@ mod tests {
                     "{HEADER}\n{}\n",
                     one.replace("\"at\":1", "\"at\":18446744073709551615")
                 ),
-                "line 2: at, head, ended: expected milliseconds",
+                "line 2: at: `18446744073709551615` is too long",
+            ),
+            (
+                format!(
+                    "{HEADER}\n{}\n",
+                    one.replace("\"ended\":1", "\"ended\":3162240000000")
+                ),
+                "line 2: ended: `3162240000000` is too long; expected milliseconds",
+            ),
+            (
+                format!("{HEADER}\n{}\n", one.replace("200", "1000")),
+                "line 2: status: `1000` is no status code; expected 100 to 999",
+            ),
+            (
+                format!("{HEADER}\n{}\n", attempted(r#""at":0,"status":99"#)),
+                "line 2: attempts: status: `99` is no status code",
+            ),
+            (
+                format!("{HEADER}\n{}\n", attempted(r#""at":3162240000000"#)),
+                "line 2: attempts: at: `3162240000000` is too long",
+            ),
+            (
+                format!("{HEADER}\n{}\n", attempted(r#""at":0,"failure":"no""#)),
+                "line 2: attempts: failure: `no` is no Proxy-Status",
             ),
             (
                 format!("{HEADER}\n{one}\n{}\n", one.replace("GET", "G T")),
@@ -273,6 +357,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_required_is_said_if_it_is_missing() {
+        const EXCHANGE: &str = r#"{"line":"exchange","request":0,"at":1,"client":"c","method":"GET","target":"/","ended":1,"end":"whole","body":{},"attempts":[{"at":0}]}"#;
+        let text = format!(
+            "{}\n{EXCHANGE}\n",
+            HEADER.replace(r#","backends":[],"settings":[]"#, "")
+        );
+        assert_eq!(text.parse::<Recording>().unwrap().requests(), 1);
+        for (member, name) in [
+            (r#""request":0,"#, "request"),
+            (r#""at":1,"#, "at"),
+            (r#""client":"c","#, "client"),
+            (r#""method":"GET","#, "method"),
+            (r#""target":"/","#, "target"),
+            (r#""ended":1,"#, "ended"),
+            (r#""end":"whole","#, "end"),
+            (r#""at":0"#, "at"),
+        ] {
+            let without = format!("{HEADER}\n{}\n", EXCHANGE.replacen(member, "", 1));
+            let error = without.parse::<Recording>().unwrap_err().to_string();
+            let expected = format!("line 2: missing field `{name}`");
+            assert!(error.starts_with(&expected), "{member}: {error}");
+        }
+    }
+
+    #[test]
     fn what_a_crash_cut_off_is_left_out() {
         let one = exchange(0, 1);
         let cut = &one[..40];
@@ -282,7 +391,7 @@ mod tests {
         let restarted = format!("{HEADER}\n{one}\n{cut}\n{later}\n{one}\n");
         let recording: Recording = restarted.parse().unwrap();
         assert_eq!((recording.requests(), recording.cut_off()), (2, &[3][..]));
-        assert_eq!(recording.exchanges[1].at, 5001);
+        assert_eq!(recording.exchanges[1].at, 5000);
     }
 
     #[test]
@@ -290,5 +399,8 @@ mod tests {
         let lost = r#"{"line":"lost","exchanges":7}"#;
         let recording: Recording = format!("{HEADER}\n{lost}\n").parse().unwrap();
         assert_eq!(recording.lost(), 7);
+        let most = lost.replace('7', &u64::MAX.to_string());
+        let recording: Recording = format!("{HEADER}\n{lost}\n{most}\n").parse().unwrap();
+        assert_eq!(recording.lost(), u64::MAX);
     }
 }

@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use super::super::dice;
 use super::super::location::Site;
 use super::super::talk::{blank, conclude, origin, receive};
-use super::super::trace::{Client, End, Exchange};
+use super::super::trace::{Client, End, Exchange, Outcome};
 use super::super::world::{REQUEST_ID, World};
 use super::casting::{Cast, session};
+use super::outcome;
 
 /// Makes the requests of a recording, each when it was made.
 pub(crate) struct Visitors {
@@ -92,7 +93,10 @@ impl Visitors {
             let hold = Duration::from_millis(after_head);
             receive(&self.world, id, response, hold).await
         };
-        let end = if exchange.end == End::Left {
+        // Whose upload failed is told so by the host: it never was all there.
+        let last = exchange.attempts.last().map(outcome);
+        let gives_up = exchange.end == End::Left || last == Some(Outcome::Cancelled);
+        let end = if gives_up {
             let patience = Duration::from_millis(exchange.ended);
             let talk = std::pin::pin!(talk);
             (tokio::time::timeout(patience, talk).await).unwrap_or(End::Left)
