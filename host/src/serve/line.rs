@@ -9,7 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -123,7 +123,15 @@ impl Line {
             self.ended(End::Whole);
             return response;
         }
-        response.map(|body| Body::new(Counted { body, line: self }))
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
+        response.map(|body| {
+            Body::new(Counted {
+                left: length.or_else(|| body.size_hint().exact()),
+                body,
+                line: self,
+            })
+        })
     }
 
     fn text(&self, format: LogFormat) -> String {
@@ -208,6 +216,9 @@ impl Drop for Line {
 /// A body whose bytes are counted.
 struct Counted {
     body: Body,
+    /// How many bytes are to come, where that is known: whoever has them all
+    /// does not ask for the end.
+    left: Option<u64>,
     line: Line,
 }
 
@@ -225,8 +236,10 @@ impl HttpBody for Counted {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     this.line.count(data);
+                    let length = data.len() as u64;
+                    this.left = this.left.map(|left| left.saturating_sub(length));
                 }
-                if this.body.is_end_stream() {
+                if this.body.is_end_stream() || this.left == Some(0) {
                     this.line.ended(End::Whole);
                 }
             }

@@ -17,6 +17,7 @@ crate::both_doors!(
     an_outage_that_was_recorded_happens_again,
     no_secret_is_recorded,
     bodies_are_recorded_by_length_and_hash,
+    what_the_balancer_answers_itself_is_recorded_as_whole,
     an_upload_that_fails_is_not_the_backends_failure,
 );
 
@@ -166,6 +167,20 @@ async fn bodies_are_recorded_by_length_and_hash(door: Door) {
     assert_eq!(hash(1, "body"), hash(2, "body"));
     assert_ne!(hash(1, "body"), hash(3, "body"));
     assert_eq!(hash(1, "response"), hash(3, "response"));
+}
+
+async fn what_the_balancer_answers_itself_is_recorded_as_whole(door: Door) {
+    let directory = Directory::new();
+    let (file, mut stage) = recording(&directory, door.serve()).await;
+    for backend in &mut stage.backends {
+        backend.refuse();
+    }
+    for path in ["/", "/.well-known/edgelb/health"] {
+        stage.get(path).await;
+    }
+    let recorded = lines(stage, &file).await;
+    let ends: Vec<_> = recorded.iter().skip(1).map(|line| &line["end"]).collect();
+    assert_eq!(ends, ["whole", "whole"], "{recorded:?}");
 }
 
 async fn an_upload_that_fails_is_not_the_backends_failure(door: Door) {
