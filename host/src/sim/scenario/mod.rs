@@ -1,6 +1,7 @@
 //! What is simulated, as plain data: who asks, where, of whom, and what goes wrong.
 
 mod check;
+mod defaults;
 mod expect;
 mod fault;
 mod file;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use check::DEFAULT_LOCATION;
 pub use expect::{Bound, Expectation, Measure};
@@ -18,9 +19,14 @@ pub use fault::{Fault, FaultKind};
 pub use file::ScenarioError;
 pub use values::{Latency, Share};
 
-use super::limits::{Limits, spelled};
 pub(crate) use values::optional;
 
+use super::limits::{Limits, spelled};
+use defaults::{
+    a_minute, get, host, hundred, is_a_minute, is_default, is_get, is_host, is_no_latency, is_root,
+    is_single, is_yes, minute, no_latency, no_share, one, root, single, some_bytes, ten_millis,
+    variables, yes,
+};
 use values::length;
 
 /// A world for a component, and what is expected of it there.
@@ -327,107 +333,4 @@ impl Clients {
             hold: a_minute(),
         }
     }
-}
-
-/// Values of variables, which people write as what they are.
-fn variables<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
-    let values = BTreeMap::<String, toml::Value>::deserialize(deserializer)?;
-    let text = |(name, value)| match value {
-        toml::Value::String(text) => Ok((name, text)),
-        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
-            Ok((name, value.to_string()))
-        }
-        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => {
-            let error = format!("{name}: expected the value of an environment variable, a string");
-            Err(de::Error::custom(error))
-        }
-    };
-    values.into_iter().map(text).collect()
-}
-
-fn minute() -> Duration {
-    Duration::from_secs(60)
-}
-
-fn a_minute() -> Latency {
-    Latency::Constant(minute())
-}
-
-fn is_a_minute(latency: &Latency) -> bool {
-    *latency == a_minute()
-}
-
-fn one() -> u64 {
-    1
-}
-
-fn host() -> String {
-    "edge.test".to_owned()
-}
-
-fn is_host(text: &str) -> bool {
-    text == host()
-}
-
-fn single() -> NonZeroUsize {
-    NonZeroUsize::MIN
-}
-
-fn is_single(number: &NonZeroUsize) -> bool {
-    *number == single()
-}
-
-fn hundred() -> NonZeroU32 {
-    NonZeroU32::MIN.saturating_add(99)
-}
-
-fn no_latency() -> Latency {
-    Latency::ZERO
-}
-
-fn is_no_latency(latency: &Latency) -> bool {
-    *latency == Latency::ZERO
-}
-
-fn ten_millis() -> Latency {
-    Latency::Constant(Duration::from_millis(10))
-}
-
-fn some_bytes() -> usize {
-    64
-}
-
-fn no_share() -> Share {
-    Share::NONE
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_yes(value: &bool) -> bool {
-    *value
-}
-
-fn root() -> String {
-    "/".to_owned()
-}
-
-fn is_root(path: &str) -> bool {
-    path == "/"
-}
-
-fn get() -> BTreeMap<String, u32> {
-    BTreeMap::from([("GET".to_owned(), 1)])
-}
-
-fn is_get(methods: &BTreeMap<String, u32>) -> bool {
-    *methods == get()
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

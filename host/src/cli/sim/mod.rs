@@ -1,28 +1,26 @@
 //! `edgelb sim`: scenarios in virtual time.
 
+mod progress;
+mod told;
+
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write as _, stderr};
+use std::io::{BufWriter, Write as _};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use edgelb_host::Door;
-use edgelb_host::sim::{
-    Bound, Measure, Recording, Run, Scenario, Simulation, Summary, Sweep, shrink,
-};
+use edgelb_host::sim::{Recording, Scenario, Simulation, Sweep, shrink};
 
 use super::args::{DoorArg, SimArgs};
+use progress::{Progress, watched};
+use told::{comparison, shown, table, title, verdict};
 
 /// How many smaller scenarios are tried before the smallest so far must do.
 const SHRINKING: usize = 500;
-/// How often a run under way is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// How many violations are told of; they tend to be of one kind.
-const TOLD: usize = 5;
 
 pub(super) fn run(args: &SimArgs) -> anyhow::Result<()> {
     if args.files.len() > 1 && (args.trace.is_some() || args.report.is_some()) {
@@ -234,177 +232,4 @@ fn sweep(
         println!("the smallest scenario found that breaks the same law:\n\n{smallest}");
     }
     Ok(false)
-}
-
-fn title(file: &Path, scenario: &Scenario) -> String {
-    let name = match &*scenario.name {
-        "" => file.display().to_string(),
-        name => name.to_owned(),
-    };
-    match &*scenario.about {
-        "" => name,
-        about => format!("{name}: {about}"),
-    }
-}
-
-/// The figures of a run, one a line.
-fn table(summary: &Summary) -> String {
-    let plain = [
-        Measure::Availability,
-        Measure::Failures,
-        Measure::P50,
-        Measure::P95,
-        Measure::P99,
-        Measure::Slowest,
-        Measure::Retries,
-        Measure::Stickiness,
-        Measure::Moved,
-        Measure::Ejections,
-        Measure::Detect,
-        Measure::Recover,
-    ];
-    let shares = summary.answers.iter();
-    let shares = shares.map(|(backend, _)| Measure::Share(backend.clone()));
-    let seldom = [Measure::Exceeded, Measure::Lost];
-    let seldom = seldom.into_iter().filter(|it| summary.measure(it) > 0.0);
-    let mut table = String::new();
-    for measure in plain.into_iter().chain(shares).chain(seldom) {
-        // Where there was no outage that anybody met.
-        let never = (measure == Measure::Detect && summary.detect.is_none())
-            || (measure == Measure::Recover && summary.recover.is_none());
-        let value = if never {
-            "-".to_owned()
-        } else {
-            shown(&measure, summary.measure(&measure))
-        };
-        table.push_str(&format!("  {:<16}{value:>12}\n", measure.to_string()));
-    }
-    table
-}
-
-/// What came of it when it was recorded, and now.
-fn comparison(recording: &Recording, summary: &Summary) -> String {
-    let measures = [
-        Measure::Requests,
-        Measure::Availability,
-        Measure::P50,
-        Measure::P95,
-        Measure::P99,
-        Measure::Retries,
-    ];
-    let mut table = format!("  {:<16}{:>12}{:>12}\n", "", "recorded", "replayed");
-    for measure in measures {
-        let recorded = shown(&measure, recording.measure(&measure));
-        let replayed = shown(&measure, summary.measure(&measure));
-        table.push_str(&format!(
-            "  {:<16}{recorded:>12}{replayed:>12}\n",
-            measure.to_string()
-        ));
-    }
-    table
-}
-
-/// A value with its unit.
-fn shown(measure: &Measure, value: f64) -> String {
-    match measure {
-        Measure::Availability | Measure::Stickiness | Measure::Moved | Measure::Share(_) => {
-            format!("{:.3} %", value * 100.0)
-        }
-        Measure::P50
-        | Measure::P95
-        | Measure::P99
-        | Measure::Slowest
-        | Measure::Detect
-        | Measure::Recover => format!("{value} ms"),
-        Measure::Requests
-        | Measure::Failures
-        | Measure::Retries
-        | Measure::Ejections
-        | Measure::Exceeded
-        | Measure::Lost => format!("{value}"),
-    }
-}
-
-fn bounds(measure: &Measure, bound: &Bound) -> String {
-    let number = |value: f64| shown(measure, value);
-    match (bound.min, bound.max) {
-        (Some(min), Some(max)) if min.to_bits() == max.to_bits() => format!("= {}", number(min)),
-        (Some(min), Some(max)) => format!("{} .. {}", number(min), number(max)),
-        (Some(min), None) => format!(">= {}", number(min)),
-        (None, Some(max)) => format!("<= {}", number(max)),
-        (None, None) => "anything".to_owned(),
-    }
-}
-
-/// Tells what was not as expected, and answers whether all was.
-fn verdict(scenario: &Scenario, run: &Run) -> bool {
-    println!();
-    for (measure, value, bound) in run.summary.unmet(scenario) {
-        let (value, bound) = (shown(&measure, value), bounds(&measure, &bound));
-        println!("FAILED  {measure}: {value}, expected {bound}");
-    }
-    for violation in run.violations.iter().take(TOLD) {
-        println!("BROKEN  {violation}");
-    }
-    if run.violations.len() > TOLD {
-        println!("        and {} more", run.violations.len() - TOLD);
-    }
-    if run.trace.exchanges().all(|it| it.attempts.is_empty()) {
-        println!("note: no request reached a backend");
-    }
-    let passed = run.passed(scenario);
-    if passed {
-        let expected = scenario.expect.bounds().len();
-        let laws = match run.laws.len() {
-            9 => "all laws".to_owned(),
-            laws => format!("the {laws} laws that can be checked here"),
-        };
-        println!("passed: {laws}, {expected} of {expected} expectations");
-    }
-    println!();
-    passed
-}
-
-/// Shows how far the run is while it goes on.
-fn watched<T>(simulation: &Simulation, run: impl FnOnce() -> T) -> T {
-    let length = simulation.scenario().duration.as_millis();
-    let progress = Progress::new(u64::try_from(length).unwrap_or(u64::MAX));
-    let (over, ended) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                let reached = simulation.progress().as_millis();
-                progress.tell(u64::try_from(reached).unwrap_or(u64::MAX));
-            }
-            progress.end();
-        });
-        let result = run();
-        drop(over);
-        result
-    })
-}
-
-/// A bar on a terminal, nothing elsewhere.
-struct Progress(Option<indicatif::ProgressBar>);
-
-impl Progress {
-    fn new(count: u64) -> Self {
-        Self(
-            stderr()
-                .is_terminal()
-                .then(|| indicatif::ProgressBar::new(count)),
-        )
-    }
-
-    fn tell(&self, done: u64) {
-        if let Some(bar) = &self.0 {
-            bar.set_position(done);
-        }
-    }
-
-    fn end(self) {
-        if let Some(bar) = self.0 {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -1,0 +1,137 @@
+//! What is told of runs.
+
+use std::path::Path;
+
+use edgelb_host::sim::{Bound, Measure, Recording, Run, Scenario, Summary};
+
+/// How many violations are told of; they tend to be of one kind.
+const TOLD: usize = 5;
+
+pub(super) fn title(file: &Path, scenario: &Scenario) -> String {
+    let name = match &*scenario.name {
+        "" => file.display().to_string(),
+        name => name.to_owned(),
+    };
+    match &*scenario.about {
+        "" => name,
+        about => format!("{name}: {about}"),
+    }
+}
+
+/// The figures of a run, one a line.
+pub(super) fn table(summary: &Summary) -> String {
+    let plain = [
+        Measure::Availability,
+        Measure::Failures,
+        Measure::P50,
+        Measure::P95,
+        Measure::P99,
+        Measure::Slowest,
+        Measure::Retries,
+        Measure::Stickiness,
+        Measure::Moved,
+        Measure::Ejections,
+        Measure::Detect,
+        Measure::Recover,
+    ];
+    let shares = summary.answers.iter();
+    let shares = shares.map(|(backend, _)| Measure::Share(backend.clone()));
+    let seldom = [Measure::Exceeded, Measure::Lost];
+    let seldom = seldom.into_iter().filter(|it| summary.measure(it) > 0.0);
+    let mut table = String::new();
+    for measure in plain.into_iter().chain(shares).chain(seldom) {
+        // Where there was no outage that anybody met.
+        let never = (measure == Measure::Detect && summary.detect.is_none())
+            || (measure == Measure::Recover && summary.recover.is_none());
+        let value = if never {
+            "-".to_owned()
+        } else {
+            shown(&measure, summary.measure(&measure))
+        };
+        table.push_str(&format!("  {:<16}{value:>12}\n", measure.to_string()));
+    }
+    table
+}
+
+/// What came of it when it was recorded, and now.
+pub(super) fn comparison(recording: &Recording, summary: &Summary) -> String {
+    let measures = [
+        Measure::Requests,
+        Measure::Availability,
+        Measure::P50,
+        Measure::P95,
+        Measure::P99,
+        Measure::Retries,
+    ];
+    let mut table = format!("  {:<16}{:>12}{:>12}\n", "", "recorded", "replayed");
+    for measure in measures {
+        let recorded = shown(&measure, recording.measure(&measure));
+        let replayed = shown(&measure, summary.measure(&measure));
+        table.push_str(&format!(
+            "  {:<16}{recorded:>12}{replayed:>12}\n",
+            measure.to_string()
+        ));
+    }
+    table
+}
+
+/// A value with its unit.
+pub(super) fn shown(measure: &Measure, value: f64) -> String {
+    match measure {
+        Measure::Availability | Measure::Stickiness | Measure::Moved | Measure::Share(_) => {
+            format!("{:.3} %", value * 100.0)
+        }
+        Measure::P50
+        | Measure::P95
+        | Measure::P99
+        | Measure::Slowest
+        | Measure::Detect
+        | Measure::Recover => format!("{value} ms"),
+        Measure::Requests
+        | Measure::Failures
+        | Measure::Retries
+        | Measure::Ejections
+        | Measure::Exceeded
+        | Measure::Lost => format!("{value}"),
+    }
+}
+
+fn bounds(measure: &Measure, bound: &Bound) -> String {
+    let number = |value: f64| shown(measure, value);
+    match (bound.min, bound.max) {
+        (Some(min), Some(max)) if min.to_bits() == max.to_bits() => format!("= {}", number(min)),
+        (Some(min), Some(max)) => format!("{} .. {}", number(min), number(max)),
+        (Some(min), None) => format!(">= {}", number(min)),
+        (None, Some(max)) => format!("<= {}", number(max)),
+        (None, None) => "anything".to_owned(),
+    }
+}
+
+/// Tells what was not as expected, and answers whether all was.
+pub(super) fn verdict(scenario: &Scenario, run: &Run) -> bool {
+    println!();
+    for (measure, value, bound) in run.summary.unmet(scenario) {
+        let (value, bound) = (shown(&measure, value), bounds(&measure, &bound));
+        println!("FAILED  {measure}: {value}, expected {bound}");
+    }
+    for violation in run.violations.iter().take(TOLD) {
+        println!("BROKEN  {violation}");
+    }
+    if run.violations.len() > TOLD {
+        println!("        and {} more", run.violations.len() - TOLD);
+    }
+    if run.trace.exchanges().all(|it| it.attempts.is_empty()) {
+        println!("note: no request reached a backend");
+    }
+    let passed = run.passed(scenario);
+    if passed {
+        let expected = scenario.expect.bounds().len();
+        let laws = match run.laws.len() {
+            9 => "all laws".to_owned(),
+            laws => format!("the {laws} laws that can be checked here"),
+        };
+        println!("passed: {laws}, {expected} of {expected} expectations");
+    }
+    println!();
+    passed
+}
