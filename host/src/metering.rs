@@ -1,7 +1,7 @@
 //! How much a guest takes of its processor, and the end of one that never stops.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -52,6 +52,39 @@ pub(crate) enum Exceeded {
 #[derive(Debug, Default)]
 pub(crate) struct Spent(AtomicU64);
 
+/// What is known of one request's consumption for as long as anything is done
+/// for it, after its response's head has left, too.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) spent: Spent,
+    exceeded: OnceLock<Exceeded>,
+}
+
+impl Spent {
+    /// What is left of so much.
+    pub(crate) fn left_of(&self, granted: u64) -> u64 {
+        granted.saturating_sub(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Spends so much more.
+    pub(crate) fn add(&self, fuel: u64) {
+        // It does not wrap round: a request's fuel is counted down from a u64.
+        self.0.fetch_add(fuel, Ordering::Relaxed);
+    }
+}
+
+impl Account {
+    /// An instance was lost because too much of this was taken.
+    pub(crate) fn exceed(&self, exceeded: Exceeded) {
+        let _ = self.exceeded.set(exceeded);
+    }
+
+    /// What was taken too much of.
+    pub(crate) fn exceeded(&self) -> Option<Exceeded> {
+        self.exceeded.get().copied()
+    }
+}
+
 impl Metering {
     /// Has an engine measure so.
     pub(crate) fn configure(self, config: &mut Config) {
@@ -87,9 +120,9 @@ pub(crate) struct Epochs {
 /// Meters by fuel.
 pub(crate) struct Fuel {
     /// Of a turn, where the platform says nothing of it.
-    budget: u64,
+    pub(crate) budget: u64,
     /// Of a request.
-    granted: Option<u64>,
+    pub(crate) granted: Option<u64>,
 }
 
 impl Meter {
@@ -141,16 +174,11 @@ impl Meter {
                 turn(store)
             }
             Self::Fuel(meter) => {
-                let before = spent.0.load(Ordering::Relaxed);
-                let fuel = meter
-                    .granted
-                    .map_or(meter.budget, |granted| granted.saturating_sub(before));
+                let granted = |granted| spent.left_of(granted);
+                let fuel = meter.granted.map_or(meter.budget, granted);
                 store.set_fuel(fuel)?;
                 let turned = turn(store);
-                let used = fuel.saturating_sub(store.get_fuel()?);
-                spent
-                    .0
-                    .store(before.saturating_add(used), Ordering::Relaxed);
+                spent.add(fuel.saturating_sub(store.get_fuel()?));
                 turned.map_err(|trap| self.explain(trap))
             }
         }
@@ -167,14 +195,6 @@ impl Meter {
             }
             Self::Fuel(_) | Self::Epochs(_) => trap,
         }
-    }
-}
-
-impl Fuel {
-    /// What a turn may take that is of no request in particular: as much as
-    /// one that is of a request which has spent nothing.
-    pub(crate) fn of_turn(&self) -> u64 {
-        self.granted.unwrap_or(self.budget)
     }
 }
 

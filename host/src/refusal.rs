@@ -20,10 +20,10 @@ pub(crate) fn trapped() -> Response<Body> {
 
 /// The component trapped; where it was for exceeding what a platform grants,
 /// the answer says so to whoever plays the platform.
-pub(crate) fn lost(exceeded: Option<&Exceeded>) -> Response<Body> {
+pub(crate) fn lost(exceeded: Option<Exceeded>) -> Response<Body> {
     let mut response = trapped();
     if let Some(exceeded) = exceeded {
-        response.extensions_mut().insert(*exceeded);
+        response.extensions_mut().insert(exceeded);
     }
     response
 }

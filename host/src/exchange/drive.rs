@@ -197,7 +197,7 @@ impl Exchange<'_> {
         loop {
             let (exchange, turn) = match step {
                 Ok(step) => step,
-                Err(trap) => return refusal::lost(trap.downcast_ref()),
+                Err(trap) => return refusal::lost(trap.downcast_ref().copied()),
             };
             let attempt = match turn {
                 Turn::Send(attempt) => attempt,

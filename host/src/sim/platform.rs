@@ -16,7 +16,7 @@ use super::limits::{Limit, Preset};
 use super::trace::{Entry, Isolate};
 use super::world::World;
 use crate::body::{Body, BodyError};
-use crate::metering::Exceeded;
+use crate::metering::{Account, Exceeded};
 use crate::refusal;
 
 /// One request, as its platform sees it.
@@ -48,25 +48,28 @@ impl Invocation {
         let Ok(response) = answered else {
             return self.exceed(Limit::WallTime, Some(isolate));
         };
-        let limit = match response.extensions().get::<Exceeded>() {
-            Some(Exceeded::CpuTime) => Some(Limit::CpuTime),
-            Some(Exceeded::Memory) => Some(Limit::Memory),
+        let limit = match response.extensions().get() {
+            Some(exceeded) => Some(limit(*exceeded)),
             None => limits.exceeded_by_response(response.headers()),
         };
-        match (limit, deadline) {
-            (Some(limit), _) => self.exceed(limit, Some(isolate)),
-            (None, Some(deadline)) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
-                response.map(|body| {
-                    Body::new(Timed {
-                        body,
-                        deadline: Box::pin(sleep_until(deadline)),
-                        invocation: self,
-                        isolate,
-                    })
-                })
-            }
-            (None, _) => response,
+        if let Some(limit) = limit {
+            return self.exceed(limit, Some(isolate));
         }
+        let account = response.extensions().get().cloned();
+        if (deadline.is_none() && account.is_none())
+            || response.status() == StatusCode::SWITCHING_PROTOCOLS
+        {
+            return response;
+        }
+        response.map(|body| {
+            Body::new(Limited {
+                body,
+                deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
+                account,
+                invocation: self,
+                isolate,
+            })
+        })
     }
 
     fn exceed(&self, limit: Limit, isolate: Option<Isolate>) -> Response<Body> {
@@ -142,15 +145,25 @@ fn bare(status: StatusCode, body: Body) -> Response<Body> {
     response
 }
 
-/// The body of an answer, which breaks off when the request's time is over.
-struct Timed {
+/// The limit that a guest exceeded.
+fn limit(exceeded: Exceeded) -> Limit {
+    match exceeded {
+        Exceeded::CpuTime => Limit::CpuTime,
+        Exceeded::Memory => Limit::Memory,
+    }
+}
+
+/// The body of an answer, which breaks off when the request's time is over, and
+/// may for other limits.
+struct Limited {
     body: Body,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    account: Option<Arc<Account>>,
     invocation: Invocation,
     isolate: Isolate,
 }
 
-impl HttpBody for Timed {
+impl HttpBody for Limited {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -160,7 +173,13 @@ impl HttpBody for Timed {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if polled.is_ready() || this.deadline.as_mut().poll(cx).is_pending() {
+        if let Poll::Ready(Some(Err(_))) = &polled
+            && let Some(exceeded) = this.account.take().and_then(|it| it.exceeded())
+        {
+            (this.invocation).note(limit(exceeded), Some(this.isolate));
+        }
+        let over = |deadline: &mut Pin<Box<Sleep>>| deadline.as_mut().poll(cx).is_ready();
+        if polled.is_ready() || !this.deadline.as_mut().is_some_and(over) {
             return polled;
         }
         // What feeds it stops, too.

@@ -1,19 +1,19 @@
 //! A compiled component, ready to be instantiated.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
+use super::charge;
 use super::fields::{PEER_FIELD, PEER_VARIABLE};
 use super::guest::{Guest, World};
 use super::outgoing;
-use super::ticket::Ticket;
 use crate::compiled::{Compiled, Compiler, Embedded};
 use crate::error::ComponentError;
-use crate::metering::{Grant, Meter};
+use crate::metering::{Exceeded, Grant, Meter};
 use crate::ticker::Ticker;
 
 /// The export that makes a component a handler of requests.
@@ -43,9 +43,22 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// The requests that it has not answered yet.
-    pub(super) fn at_work(self) -> Vec<Arc<Ticket>> {
-        self.store.into_data().tickets.into_values().collect()
+    /// A trap ended it: answers what that was. Who took too much, if it was for
+    /// that, has it in the account.
+    pub(super) fn lose(self, trap: wasmtime::Error) -> wasmtime::Error {
+        let trap = self.meter.explain(trap);
+        let guest = self.store.data();
+        guest.fate.lose();
+        match (trap.downcast_ref().copied(), guest.charges.last()) {
+            (Some(Exceeded::CpuTime), Some(account)) => account.exceed(Exceeded::CpuTime),
+            // Memory is the instance's, and none of its requests can do without.
+            (Some(exceeded), _) => {
+                let at_work = guest.tickets.values().filter_map(Weak::upgrade);
+                at_work.for_each(|ticket| ticket.account.exceed(exceeded));
+            }
+            (None, _) => {}
+        }
+        trap
     }
 }
 
@@ -88,6 +101,11 @@ impl Blueprint {
         })
     }
 
+    /// Whether a platform grants each request its own processor time.
+    pub(super) fn charges(&self) -> bool {
+        self.grant.cpu_time.is_some()
+    }
+
     /// A new instance in this world.
     pub(super) async fn instantiate(&self, world: &Arc<World>) -> wasmtime::Result<Instance> {
         let guest = world.guest(&self.environment, self.grant);
@@ -100,6 +118,11 @@ impl Blueprint {
         // What a platform grants, it grants requests; to start is none.
         let service = self.pre.instantiate_async(&mut store).await?;
         meter.allow(CPU_BUDGET, self.grant);
+        if let Meter::Fuel(meter) = &meter
+            && let Some(granted) = meter.granted
+        {
+            charge::attach(&mut store, granted);
+        }
         Ok(Instance {
             store,
             service,

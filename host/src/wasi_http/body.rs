@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -84,36 +85,67 @@ pub(super) async fn peek(mut body: Body) -> Body {
     }
 }
 
-/// A response body on its way to the client; and what the guest is told of how
-/// that went. A client that goes away is no failure.
-pub(super) fn watch() -> (Watch, impl Future<Output = Result<(), Error>> + Send) {
+/// What the guest is told of how its response fared. A client that goes away
+/// is no failure.
+pub(super) fn report() -> (Broken, impl Future<Output = Result<(), Error>> + Send) {
     let (broken, report) = oneshot::channel();
     let ended = report.map(|report| match report {
         Ok(error) => Err(error),
         Err(_) => Ok(()),
     });
-    (Watch(broken), ended)
+    (Broken(broken), ended)
 }
 
-/// Tells the guest should the body break.
-pub(super) struct Watch(oneshot::Sender<Error>);
+/// Tells the guest that a body broke.
+pub(super) struct Broken(oneshot::Sender<Error>);
 
-impl Watch {
-    /// Watches this body.
-    pub(super) fn over(self, body: WasiBody) -> Body {
-        if body.is_end_stream() {
-            return Body::empty();
-        }
-        Body::new(Watched {
-            body,
-            watch: Some(self),
-        })
+/// Whether an instance was lost.
+#[derive(Default)]
+pub(super) struct Fate(AtomicBool);
+
+impl Fate {
+    /// It is lost. To be said before what it owns is dropped.
+    pub(super) fn lose(&self) {
+        self.0.store(true, Ordering::Release);
     }
+
+    fn is_lost(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A response body on its way to the client: it breaks if its author is lost,
+/// the instance that writes it. The host's own bodies have none.
+pub(super) fn watch(
+    body: WasiBody,
+    broken: Broken,
+    author: Option<Arc<Fate>>,
+    ticket: Arc<Ticket>,
+) -> Body {
+    if body.is_end_stream() {
+        return Body::empty();
+    }
+    Body::new(Watched {
+        body,
+        broken: Some(broken),
+        author,
+        _ticket: ticket,
+    })
 }
 
 struct Watched {
     body: WasiBody,
-    watch: Option<Watch>,
+    broken: Option<Broken>,
+    author: Option<Arc<Fate>>,
+    /// What the guest sends until the end it sends for this request.
+    _ticket: Arc<Ticket>,
+}
+
+impl Watched {
+    /// Whether an end is none of the guest's making.
+    fn is_cut_off(&self) -> bool {
+        self.author.as_ref().is_some_and(|author| author.is_lost())
+    }
 }
 
 impl HttpBody for Watched {
@@ -126,17 +158,25 @@ impl HttpBody for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
-        if let Poll::Ready(Some(Err(_))) = &frame
-            && let Some(Watch(broken)) = this.watch.take()
-        {
-            // The guest may not want to know.
-            let _ = broken.send(Error::HttpResponseIncomplete);
+        match &frame {
+            // To `wasmtime-wasi-http` an author that is gone has said all.
+            Poll::Ready(None) if this.is_cut_off() => {
+                this.author = None;
+                Poll::Ready(Some(Err(Error::HttpResponseIncomplete)))
+            }
+            Poll::Ready(Some(Err(_))) => {
+                if let Some(Broken(broken)) = this.broken.take() {
+                    // The guest may not want to know.
+                    let _ = broken.send(Error::HttpResponseIncomplete);
+                }
+                frame
+            }
+            Poll::Ready(_) | Poll::Pending => frame,
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        !self.is_cut_off() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

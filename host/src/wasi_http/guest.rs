@@ -1,8 +1,8 @@
 //! What an instance's store holds, and what of WASI the guest is given.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, Uri};
@@ -15,6 +15,8 @@ use wasmtime_wasi_http::{
     WasiHttpHooks, WasiHttpView,
 };
 
+use super::body::Fate;
+use super::charge::Charges;
 use super::clock::WasiClock;
 use super::fields;
 use super::outgoing::{Attempt, Sending};
@@ -48,7 +50,10 @@ pub(super) struct Guest {
     pub(super) table: ResourceTable,
     pub(super) memory: MemoryLimit,
     /// The requests that the guest is at work on, by the task that answers each.
-    pub(super) tickets: HashMap<GuestTaskId, Arc<Ticket>>,
+    /// It may go on after it has answered; the id of one that ended is used again.
+    pub(super) tickets: HashMap<GuestTaskId, Weak<Ticket>>,
+    pub(super) charges: Charges,
+    pub(super) fate: Arc<Fate>,
 }
 
 /// The host's say in `wasi:http`.
@@ -56,6 +61,9 @@ pub(super) struct Hooks {
     world: Arc<World>,
     /// For which request the guest is sending, as long as it takes to say so.
     pub(super) sender: Option<Arc<Ticket>>,
+    /// Whether a body was met that is the host's own, and does without the guest:
+    /// only of these `wasmtime-wasi-http` filters the trailers.
+    pub(super) met_own_body: bool,
 }
 
 impl World {
@@ -92,6 +100,7 @@ impl World {
         Hooks {
             world: Arc::clone(self),
             sender: None,
+            met_own_body: false,
         }
     }
 
@@ -117,6 +126,8 @@ impl World {
             table: ResourceTable::new(),
             memory: MemoryLimit::new(grant),
             tickets: HashMap::new(),
+            charges: Charges::default(),
+            fate: Arc::default(),
         }
     }
 }
@@ -154,6 +165,7 @@ impl WasiHttpHooks for Hooks {
     }
 
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        self.met_own_body = true;
         fields::filter()
     }
 

@@ -23,7 +23,7 @@ use super::request::Head;
 use super::ticket::Ticket;
 use crate::body::Body;
 use crate::event::{Event, EventSink};
-use crate::metering::Meter;
+use crate::metering::{Fuel, Meter};
 
 /// A request for the guest to answer. If it is lost, so is the way to answer.
 pub(super) struct Job {
@@ -48,14 +48,16 @@ pub(super) async fn run(
         let served = match blueprint.instantiate(&world).await {
             Ok(mut instance) => {
                 let served = serve(&mut instance, first, &mut queue).await;
-                served.map_err(|trap| (instance.meter.explain(trap), instance.at_work()))
+                served.map_err(|trap| instance.lose(trap))
             }
-            Err(trap) => Err((trap, vec![ticket])),
+            Err(trap) => {
+                if let Some(exceeded) = trap.downcast_ref() {
+                    ticket.account.exceed(*exceeded);
+                }
+                Err(trap)
+            }
         };
-        if let Err((trap, tickets)) = served {
-            if let Some(exceeded) = trap.downcast_ref() {
-                tickets.iter().for_each(|ticket| ticket.exceed(*exceeded));
-            }
+        if let Err(trap) = served {
             // Whoever waits for an answer learns of it by getting none.
             events(&Event::lost(&trap));
         }
@@ -82,10 +84,12 @@ async fn serve(
             // The event loop comes by here before each time it enters the guest.
             match meter {
                 Meter::Epochs(meter) => meter.turn(),
-                Meter::Fuel(meter) => {
-                    let fuel = meter.of_turn();
-                    accessor.with(|mut store| store.as_context_mut().set_fuel(fuel))?;
-                }
+                Meter::Fuel(Fuel {
+                    budget,
+                    granted: None,
+                }) => accessor.with(|mut store| store.as_context_mut().set_fuel(*budget))?,
+                // Each time it is entered its tank is filled for whom it is.
+                Meter::Fuel(_) => {}
             }
             while open && let Poll::Ready(job) = queue.poll_recv(cx) {
                 match job {
@@ -125,20 +129,23 @@ async fn answer(accessor: &Accessor<Guest>, service: &Service, job: Job) -> wasm
         let body = Inbound::new(body, Arc::clone(&ticket));
         let request = store.data_mut().table.push(head.with(body))?;
         let call = handle.start_call_concurrent(&mut store, (request,))?;
-        store.data_mut().tickets.insert(call.task(), ticket);
+        (store.data_mut().charges).open(call.task(), Arc::clone(&ticket.account));
+        (store.data_mut().tickets).insert(call.task(), Arc::downgrade(&ticket));
         wasmtime::error::Ok(call)
     })?;
-    let task = call.task();
     let (answered,) = handle.finish_call_concurrent(accessor, call).await?;
     let answered = accessor.with(|mut store| {
-        store.data_mut().tickets.remove(&task);
         let response = match answered {
             Ok(response) => store.data_mut().table.delete(response)?,
             Err(code) => return Ok(Err(code)),
         };
-        let (watch, ended) = body::watch();
+        let (broken, ended) = body::report();
+        store.data_mut().hooks.met_own_body = false;
         let response = response.into_http_with_getter(&mut store, ended, Guest::http);
-        let response = response.map(|response| response.map(|body| watch.over(body)));
+        let guest = store.data_mut();
+        let author = (!guest.hooks.met_own_body).then(|| Arc::clone(&guest.fate));
+        let response =
+            response.map(|response| response.map(|body| body::watch(body, broken, author, ticket)));
         wasmtime::error::Ok(response.map_err(|_| ErrorCode::HttpProtocolError))
     })?;
     // The client may have gone away.

@@ -16,6 +16,7 @@
 
 mod blueprint;
 mod body;
+mod charge;
 mod clock;
 mod failure;
 mod fields;

@@ -55,7 +55,7 @@ impl client::HostWithStore<Guest> for Client {
             .with(|mut store| {
                 let root = store.as_context_mut().async_call_stack()?.last();
                 let guest = store.data_mut();
-                guest.hooks.sender = root.and_then(|task| guest.tickets.get(&task).cloned());
+                guest.hooks.sender = root.and_then(|task| guest.tickets.get(&task)?.upgrade());
                 wasmtime::error::Ok(())
             })
             .map_err(TrappableError::trap)?;

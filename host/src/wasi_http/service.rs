@@ -95,7 +95,7 @@ impl Service {
         let again = body.is_end_stream().then(|| head.clone());
         let mut answered = self.ask(head, body, ticket).await;
         if answered.is_err()
-            && ticket.exceeded().is_none()
+            && ticket.account.exceeded().is_none()
             && let Some(head) = again
             && (ticket.progress.attempts() == 0 || method.is_idempotent())
         {
@@ -103,9 +103,16 @@ impl Service {
         }
         let response = match (ticket.client_failure(), answered) {
             (Some(status), _) => refusal::client(status),
-            (None, Ok(Ok(response))) => finish(response, ticket),
+            (None, Ok(Ok(mut response))) => {
+                if self.blueprint.charges() {
+                    // What follows the head is of the same request.
+                    let account = Arc::clone(&ticket.account);
+                    response.extensions_mut().insert(account);
+                }
+                finish(response, ticket)
+            }
             (None, Ok(Err(code))) => failure::coded(&code),
-            (None, Err(Lost)) => refusal::lost(ticket.exceeded()),
+            (None, Err(Lost)) => refusal::lost(ticket.account.exceeded()),
         };
         if has_no_body(&method, response.status()) {
             return response.map(|_| Body::empty());

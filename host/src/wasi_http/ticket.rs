@@ -1,14 +1,14 @@
 //! What the host knows of one request while the guest is at work on it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::edge::Tag;
 use crate::exchange::InterimSink;
-use crate::metering::Exceeded;
+use crate::metering::Account;
 use crate::progress::Progress;
 use crate::tunnel::Tunnel;
 
@@ -22,7 +22,8 @@ pub(super) struct Ticket {
     cancel: Notify,
     awaits_client: AtomicBool,
     client_failure: OnceLock<StatusCode>,
-    exceeded: OnceLock<Exceeded>,
+    /// What is taken for it.
+    pub(super) account: Arc<Account>,
     tunnel: Mutex<Option<Tunnel>>,
     /// Takes interim responses, if the client can.
     pub(super) interim: Option<InterimSink>,
@@ -45,7 +46,7 @@ impl Ticket {
             cancel: Notify::default(),
             awaits_client: AtomicBool::default(),
             client_failure: OnceLock::default(),
-            exceeded: OnceLock::default(),
+            account: Arc::default(),
             tunnel: Mutex::default(),
             interim,
         }
@@ -95,16 +96,6 @@ impl Ticket {
     /// makes of it.
     pub(super) fn client_failure(&self) -> Option<StatusCode> {
         self.client_failure.get().copied()
-    }
-
-    /// The instance at work on it took too much, and was lost.
-    pub(super) fn exceed(&self, exceeded: Exceeded) {
-        let _ = self.exceeded.set(exceeded);
-    }
-
-    /// What an instance at work on it took too much of.
-    pub(super) fn exceeded(&self) -> Option<&Exceeded> {
-        self.exceeded.get()
     }
 
     /// Leaves the connection of a 101 here for whoever reads its body.

@@ -92,6 +92,17 @@ async fn a_body_outlives_the_instance_that_handed_it_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_whose_author_traps_is_not_whole() {
+    let scene = handler();
+    assert_eq!(scene.get("/count").await.body(), "1");
+    let error = scene.try_send(get("/trap-on")).await.unwrap_err();
+    assert_eq!(error.to_string(), "incomplete HTTP response");
+    // What was sent for it after its head left was sent for it still.
+    assert_eq!(scene.backend("a").attempts(), 1);
+    assert_eq!(scene.get("/count").await.body(), "1", "a new instance");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_code_in_place_of_a_response_is_told_as_what_it_is() {
     let response = handler().get("/refuse").await;
     assert_eq!(response.status(), 403);

@@ -158,6 +158,66 @@ async fn a_request_has_the_processor_for_so_long_and_no_longer() {
     assert!(is_lost(&trace.entries));
 }
 
+/// In which processor time is looked for.
+fn units(count: u64) -> Duration {
+    Duration::from_micros(20 * count)
+}
+
+/// Processor time that the handler needs to answer a request for this, in [`units`].
+async fn needs(target: &str) -> u64 {
+    let is_enough = async |count| {
+        let limits = Limits {
+            cpu_time: Some(units(count)),
+            ..FREE
+        };
+        let running = handler(limits).build().unwrap().start();
+        running
+            .fetch(get(target))
+            .await
+            .is_ok_and(|it| it.status() == 200)
+    };
+    least(0, 256, is_enough).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_takes_adds_up_over_the_turns_of_its_guest() {
+    for target in ["/toil", "/toil-on"] {
+        let once = needs(&format!("{target}/1")).await;
+        let often = needs(&format!("{target}/4")).await;
+        assert!(once > 10, "{target}: {once}");
+        assert!(
+            (3 * once..5 * once).contains(&often),
+            "{target}: {once}, {often}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_limit_it_is_is_who_exceeded_it() {
+    let limits = Limits {
+        cpu_time: Some(units(needs("/toil/4").await)),
+        ..FREE
+    };
+    for target in ["/toil/6", "/toil-on/6"] {
+        let running = handler(limits).build().unwrap().start();
+        // All by one instance, all of whose turns together exceed the limit.
+        let (guilty, one, other) = tokio::join!(
+            running.fetch(get(target)),
+            running.fetch(get("/toil/3")),
+            running.fetch(get("/toil/3")),
+        );
+        match guilty {
+            Ok(response) => assert_eq!(response.body(), "error code: 1102"),
+            // Its head had left before.
+            Err(_) => assert_eq!(target, "/toil-on/6"),
+        }
+        assert_eq!([one, other].map(|it| it.unwrap().status()), [200, 200]);
+        let trace = running.trace();
+        assert_eq!(exceeded(&trace.entries), ["cpu-time"], "{target}");
+        assert!(is_lost(&trace.entries));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_never_returns_is_ended() {
     // By the platform, or where that sets no limit, by what serves it.

@@ -2,10 +2,12 @@
 //! runtime for any of them.
 //!
 //! By the request's path: `/count` tells how many requests this instance has
-//! been given, `/trap` traps, `/spin` never returns, `/hog/N` takes N bytes of
+//! been given, `/trap` traps, `/trap-on` does once it has given half of
+//! its response, `/spin` never returns, `/hog/N` takes N bytes of
 //! memory, never to give them back, `/refuse` answers with an error code,
 //! `/fan/N` asks the origin N times at once and tells how many of those were
-//! answered, and all else is asked of the origin that `ORIGIN` names
+//! answered, `/toil/N` does so one after the other, with work to do before each,
+//! `/toil-on/N` the same once its response's head has left, and all else is asked of the origin that `ORIGIN` names
 //! (`host:port`).
 
 #![cfg(target_family = "wasm")]
@@ -18,6 +20,9 @@ use wasip3::exports::http::handler::Guest;
 use wasip3::http::client;
 use wasip3::http::types::{ErrorCode, Fields, Request, Response, Scheme};
 use wasip3::{wit_future, wit_stream};
+
+/// How often a loop goes round that is some work.
+const TOIL: u32 = 100_000;
 
 thread_local! {
     static SERVED: Cell<u32> = const { Cell::new(0) };
@@ -35,6 +40,11 @@ impl Guest for Handler {
         {
             Some(("/hog", bytes)) => Ok(text(hog(number(bytes)?).to_string())),
             Some(("/fan", times)) => Ok(text(fan(number(times)?).await.to_string())),
+            Some(("/toil", times)) => Ok(text(toil(number(times)?).await.to_string())),
+            Some(("/toil-on", times)) => {
+                let times = number(times)?;
+                Ok(content(async move { toil(times).await.to_string() }))
+            }
             _ => by_name(request, target.as_deref()).await,
         }
     }
@@ -44,6 +54,7 @@ async fn by_name(request: Request, target: Option<&str>) -> Result<Response, Err
     match target {
         Some("/count") => Ok(text(SERVED.get().to_string())),
         Some("/trap") => std::process::abort(),
+        Some("/trap-on") => Ok(half()),
         Some("/spin") => loop {
             std::hint::spin_loop();
         },
@@ -83,6 +94,18 @@ async fn fan(times: usize) -> usize {
     .await
 }
 
+/// Works and asks the origin by turns; how many answers there are.
+async fn toil(times: usize) -> usize {
+    let mut answers = 0;
+    for _ in 0..times {
+        for step in 0..TOIL {
+            std::hint::black_box(step);
+        }
+        answers += usize::from(ask().await.is_ok());
+    }
+    answers
+}
+
 async fn ask() -> Result<Response, ErrorCode> {
     let denied = |()| ErrorCode::HttpRequestDenied;
     let origin = std::env::var("ORIGIN").map_err(|_| ErrorCode::ConfigurationError)?;
@@ -111,9 +134,27 @@ async fn pass(request: Request) -> Result<Response, ErrorCode> {
 }
 
 fn text(text: String) -> Response {
+    content(async { text })
+}
+
+/// A response that ends in a trap.
+fn half() -> Response {
     let (mut writer, content) = wit_stream::new();
     wasip3::wit_bindgen::spawn_local(async move {
-        writer.write_all(text.into_bytes()).await;
+        writer.write_all(b"half".to_vec()).await;
+        // Once the origin has answered, the half has gone.
+        let _ = ask().await;
+        std::process::abort();
+    });
+    let trailers = wit_future::new(|| Ok(None)).1;
+    Response::new(Fields::new(), Some(content), trailers).0
+}
+
+/// A response whose content is still to come.
+fn content(text: impl Future<Output = String> + 'static) -> Response {
+    let (mut writer, content) = wit_stream::new();
+    wasip3::wit_bindgen::spawn_local(async move {
+        writer.write_all(text.await.into_bytes()).await;
     });
     let trailers = wit_future::new(|| Ok(None)).1;
     Response::new(Fields::new(), Some(content), trailers).0
