@@ -107,11 +107,13 @@ async fn no_secret_is_recorded(door: Door) {
     let serve = door.serve();
     let serve = serve.env("SESSION_COOKIE_SECRET", "s3cret-of-the-session");
     let (file, stage) = recording(&directory, serve).await;
-    stage.both(&Reply::new(
-        200,
-        &[("set-cookie", "sid=s3cret-set; Path=/")],
-        "s3cret-body",
-    ));
+    let response = [
+        ("set-cookie", "sid=s3cret-set; Path=/"),
+        ("location", "/?access_token=s3cret-location"),
+        ("x-auth-token", "s3cret-issued"),
+        ("retry-after", "7"),
+    ];
+    stage.both(&Reply::new(200, &response, "s3cret-body"));
     stage.ask("GET", TARGET, fields).await;
     stage.ask("GET", TARGET, fields).await;
     let recorded = lines(stage, &file).await;
@@ -134,6 +136,12 @@ async fn no_secret_is_recorded(door: Door) {
             "/stremio/*/*/stream/movie/tt0111161.json?token=*"
         );
         assert!(line["new_session"].is_string(), "{text}");
+        let fields = line["attempts"][0]["fields"].as_array().unwrap();
+        let value = |name: &str| fields.iter().find(|it| it["name"] == name).unwrap();
+        assert_eq!(value("retry-after")["value"], "7");
+        assert_eq!(value("content-length")["value"], "11");
+        assert!(value("location")["hash"].is_string(), "{text}");
+        assert!(value("x-auth-token")["hash"].is_string(), "{text}");
     }
     assert!(
         !recorded[0].to_string().contains("s3cret"),
@@ -278,7 +286,7 @@ async fn a_recording_that_cannot_be_written_or_read_is_said() {
     let expected = format!("edgelb: --record `{path}` cannot be opened: ");
     assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
 
-    let header = r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z"}"#;
+    let header = r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z"}"#;
     let file = directory.write("broken.jsonl", format!("{header}\nnonsense\n"));
     let ended = Edgelb::new("sim").args(["--replay", &file]).run().await;
     assert_eq!(ended.status.code(), Some(1));

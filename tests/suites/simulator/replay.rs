@@ -26,7 +26,7 @@ fn recording(
         settings.map(|it| json!({"name": it.name, "value": it.value, "default": it.default}));
     let header = json!({
         "line": "recording",
-        "version": 1,
+        "version": 2,
         "time": "2026-11-22T10:00:00.000Z",
         "backends": [
             {"name": "A", "origin": "http://a.test"},
@@ -318,7 +318,8 @@ fn no_length_of_a_body_keeps_a_replay_from_its_end() {
     let told = json!({
         "at": 0, "status": 200, "head": 20, "ended": 40,
         "attempts": [{
-            "backend": "A", "at": 0, "ended": 20, "status": 200, "content_length": u64::MAX,
+            "backend": "A", "at": 0, "ended": 20, "status": 200,
+            "fields": [{"name": "content-length", "value": u64::MAX.to_string()}],
         }],
         "response": {"bytes": u64::MAX},
     });
@@ -341,7 +342,7 @@ fn no_length_of_a_body_keeps_a_replay_from_its_end() {
 #[test]
 fn backends_have_the_weights_that_they_had() {
     let mut text = concat!(
-        r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z","#,
+        r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z","#,
         r#""backends":[{"name":"A","origin":"https://a.test","weight":7},"#,
         r#"{"name":"B","origin":"http://b.test:81","drain":true},"#,
         r#"{"name":"C","origin":"http://c.test"}]}"#,
@@ -404,5 +405,80 @@ fn what_a_scenario_changes_counts_for_who_a_client_is() {
         assert_eq!(run.violations, []);
         let expected: Vec<_> = (0..20).map(home).collect();
         assert_eq!(homes(&run), expected, "{environment:?}");
+    }
+}
+
+#[test]
+fn what_fields_of_a_response_ask_for_is_done_again() {
+    // The other is A's as it is recorded: 503 for a minute, and B takes over.
+    let exchange = json!({
+        "at": 0, "status": 200, "head": 20, "ended": 21,
+        "attempts": [
+            {
+                "backend": "A", "at": 0, "ended": 10, "status": 503,
+                "fields": [{"name": "retry-after", "value": "77"}],
+            },
+            {"backend": "B", "at": 10, "ended": 20, "status": 200},
+        ],
+    });
+    for door in [Door::Exchange, Door::WasiHttp] {
+        let recording = recording(&[("STICKY_SESSIONS", "false")], [exchange.clone()]);
+        let run = run(recording, door);
+        let ejections = run.trace.entries.iter().filter_map(|entry| {
+            let Entry::Ejected { at, until, .. } = entry else {
+                return None;
+            };
+            Some((*at, *until))
+        });
+        let expected: &[_] = match door {
+            Door::Exchange => &[(10, 77_010)],
+            // By this door nobody is told of ejections.
+            Door::WasiHttp => &[],
+        };
+        assert_eq!(ejections.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn what_a_timeout_gave_up_stays_silent_for_another() {
+    let table = [
+        (
+            "FIRST_BYTE_TIMEOUT",
+            ("http_response_timeout", "maybe-sent"),
+            Outcome::Failed(Cause::HttpResponseTimeout, Delivery::MaybeSent),
+        ),
+        (
+            "CONNECT_TIMEOUT",
+            ("connection_timeout", "not-sent"),
+            Outcome::Failed(Cause::ConnectionTimeout, Delivery::NotSent),
+        ),
+        (
+            "CONNECT_TIMEOUT",
+            ("dns_timeout", "not-sent"),
+            Outcome::Failed(Cause::DnsTimeout, Delivery::NotSent),
+        ),
+    ];
+    for (setting, (failure, delivery), outcome) in table {
+        let exchange = json!({
+            "at": 0, "status": 200, "head": 3020, "ended": 3021,
+            "attempts": [
+                {"backend": "A", "at": 0, "ended": 3001, "failure": failure, "delivery": delivery},
+                {"backend": "B", "at": 3001, "ended": 3020, "status": 200},
+            ],
+        });
+        for timeout in [500, 3000, 9000] {
+            let recording = recording(&[(setting, "3000")], [exchange.clone()]);
+            let simulation = Simulation::replay(recording)
+                .env(setting, timeout.to_string())
+                .build()
+                .unwrap();
+            let run = simulation.run().unwrap();
+            assert_eq!(run.violations, []);
+            let exchange = run.trace.exchanges().next().unwrap();
+            let attempts: Vec<_> = (exchange.attempts.iter())
+                .map(|it| (it.ended - it.begun, it.outcome))
+                .collect();
+            assert_eq!(attempts, [(timeout, outcome), (19, Outcome::Status(200))]);
+        }
     }
 }

@@ -4,6 +4,7 @@ mod backends;
 mod browsers;
 mod casting;
 mod compose;
+mod filler;
 mod read;
 mod visitors;
 
@@ -30,7 +31,7 @@ pub(crate) const RECORDED: &str = "recorded";
 ///
 /// ```
 /// let recording: edgelb_host::sim::Recording = concat!(
-///     r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z","#,
+///     r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z","#,
 ///     r#""backends":[{"name":"A","origin":"http://a.test"}],"settings":[]}"#, "\n",
 /// ).parse()?;
 /// assert_eq!(recording.requests(), 0);
