@@ -60,16 +60,17 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     if let Some(most) = args.max_connections {
         options.max_connections = most;
     }
-    listen(edge, args.listen, options, writer, |address| {
+    let served = listen(edge, args.listen, options, writer, |address| {
         eprintln!("listening on http://{address}");
-    })?;
+    });
+    // However it ended.
     let lost = recording.map_or(0, LogWriter::join);
     if lost > 0 {
         report::line(format_args!(
             "{lost} exchanges were not recorded: the recording was not written, or not fast enough"
         ));
     }
-    Ok(())
+    served
 }
 
 /// The file of `--record`, opened before anything else, so that what is wrong
@@ -180,6 +181,7 @@ async fn until_stopped(ready: impl FnOnce()) {
             .build();
         if let Ok(event_loop) = event_loop {
             event_loop.block_on(async { stop_signal().await });
+            report::line("ended at once; what was under way or waits to be written is lost");
             std::process::exit(1);
         }
     });

@@ -16,7 +16,7 @@ use crate::exchange::bindings::EffectiveConfiguration;
 use crate::exchange::heads;
 use crate::recording::{self, Header, Line};
 use crate::sim::End;
-use crate::tape::{Tape, Taped};
+use crate::tape::{Tape, Taped, TapedOutcome};
 
 /// Writes down each exchange, by a thread of its own, for
 /// [`Simulation`](crate::sim::Simulation) to play again.
@@ -176,7 +176,7 @@ impl Take {
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
             sum.result()
         });
-        self.recorder.exchanges.write(Box::new(Recorded {
+        let recorded = Recorded {
             request: self.request,
             at: self.begun.duration_since(self.recorder.begun),
             client: known.client,
@@ -192,7 +192,27 @@ impl Take {
             ended: self.begun.elapsed(),
             end: self.end,
             response: self.response.result(),
-        }));
+        };
+        let bytes = recorded.bytes();
+        self.recorder.exchanges.write(Box::new(recorded), bytes);
+    }
+}
+
+impl Recorded {
+    /// That it takes in memory.
+    fn bytes(&self) -> usize {
+        let attempts = self.attempts.iter().map(|attempt| match &attempt.outcome {
+            Some((_, TapedOutcome::Head { fields, .. })) => fields.len(),
+            Some((_, TapedOutcome::Failed(..))) | None => 0,
+        });
+        let cookies = self.new_cookies.iter().map(|it| it.len());
+        size_of::<Self>()
+            + size_of_val(&*self.attempts)
+            + size_of_val(&*self.new_cookies)
+            + self.target.len()
+            + self.fields.len()
+            + attempts.sum::<usize>()
+            + cookies.sum::<usize>()
     }
 }
 

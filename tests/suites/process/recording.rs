@@ -1,5 +1,7 @@
 //! What is recorded, and that it happens again when it is played.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use edgelb_tests::client;
@@ -273,6 +275,47 @@ async fn a_process_that_was_stopped_within_a_line_costs_that_line() {
         ended.stdout.contains("and 1 requests in"),
         "{}",
         ended.stdout
+    );
+}
+
+#[tokio::test]
+async fn what_nobody_reads_is_counted_and_keeps_nobody_from_the_end() {
+    const REQUESTS: usize = 40;
+    let directory = Directory::new();
+    let pipe = directory.path().join("recording.pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || BufReader::with_capacity(1, File::open(pipe).unwrap())
+    });
+    let serve = Door::Exchange
+        .serve()
+        .args(["--record", pipe.to_str().unwrap()]);
+    let mut stage = Stage::with(serve).await;
+    let reader = reader.join().unwrap();
+    // A pipe holds 64 KiB, which is less than these take.
+    let fields: String = (0..80).map(|it| format!("x-field-{it}: x\r\n")).collect();
+    for _ in 0..REQUESTS {
+        stage.ask("GET", "/", &fields).await;
+    }
+    stage.edgelb.process.signal(Signal::TERM);
+    let ended = stage.edgelb.process.ended().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let said = ended.stderr.lines().find_map(|line| {
+        let (counted, _) = line.split_once(" exchanges were not recorded: ")?;
+        counted.rsplit(' ').next()?.parse::<usize>().ok()
+    });
+    let lines = reader.lines().map_while(Result::ok);
+    let recorded =
+        lines.filter(|line| line.starts_with(r#"{"line":"exchange""#) && line.ends_with('}'));
+    let recorded = recorded.count();
+    assert!(recorded < REQUESTS, "{recorded}");
+    // The last write may have got some of its lines through.
+    assert!(
+        said.unwrap() + recorded >= REQUESTS,
+        "{recorded}, {}",
+        ended.stderr
     );
 }
 
