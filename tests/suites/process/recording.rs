@@ -338,6 +338,76 @@ async fn a_recording_that_cannot_be_written_or_read_is_said() {
 }
 
 #[tokio::test]
+async fn what_is_no_file_for_a_recording_is_refused() {
+    let directory = Directory::new();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let log = directory.write("access.log", "");
+    std::os::unix::fs::symlink(&log, path("link")).unwrap();
+    std::fs::hard_link(&log, path("twin")).unwrap();
+    let spelled = format!("{}/./access.log", directory.path().display());
+    let mut table = vec![(
+        "-".to_owned(),
+        "--record `-` is no file; expected one".to_owned(),
+    )];
+    for file in [log.clone(), spelled, path("link"), path("twin")] {
+        let expected = format!("--record `{file}` is the file of --access-log `{log}`, too");
+        table.push((file, expected));
+    }
+    let stdout = "--record `/dev/stdout` is the file of --access-log `-`, too";
+    table.push(("/dev/stdout".to_owned(), stdout.to_owned()));
+    for (file, expected) in table {
+        let place = if file == "/dev/stdout" { "-" } else { &log };
+        let serve = Door::Exchange.serve().env("BACKEND_ONE", "http://one.test");
+        let serve = serve.args(["--record", &file, "--access-log", place]);
+        let ended = serve.run().await;
+        assert_eq!(ended.status.code(), Some(1), "{file}");
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "");
+    assert!(!Path::new("-").exists());
+}
+
+#[tokio::test]
+async fn a_scenario_and_a_recording_are_told_apart() {
+    let header = r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z"}"#;
+    let directory = Directory::new();
+    let recording = directory.write("traffic.jsonl", format!("{header}\n"));
+    let scenario = directory.write("scenario", "name = \"a scenario\"\n");
+    let faulty = directory.write("faulty.toml", "nane = \"a scenario\"\n");
+    let other = directory.write("other", "\n<html>\n");
+    let no = "is no recording, as `edgelb serve --record` writes it: line";
+    let plays = format!("is a recording, no scenario; `edgelb sim --replay {recording}` plays it");
+    let table = [
+        (
+            vec!["--replay", &scenario],
+            format!(
+                "--replay: `{scenario}` {no} 1 is not JSON: expected ident (column 2); \
+                 it is a scenario: `edgelb sim {scenario}` runs it"
+            ),
+        ),
+        (
+            vec!["--replay", &faulty],
+            format!("; it is a scenario: `edgelb sim {faulty}` runs it"),
+        ),
+        (
+            vec!["--replay", &other],
+            format!("--replay: `{other}` {no} 2 is not JSON: expected value (column 1)"),
+        ),
+        (vec![&*recording], format!("`{recording}` {plays}")),
+        (
+            vec!["--replay", &recording, &recording],
+            format!("`{recording}` {plays}"),
+        ),
+    ];
+    for (arguments, expected) in table {
+        let ended = Edgelb::new("sim").args(arguments).run().await;
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
 async fn nothing_else_is_appended_to() {
     let directory = Directory::new();
     let (file, stage) = recording(&directory, Door::Exchange.serve()).await;

@@ -1,7 +1,9 @@
 //! Recordings played again, through the library.
 
+use std::time::Duration;
+
 use edgelb_host::sim::{
-    Backend, End, Entry, Fault, FaultKind, Measure, Outcome, Recording, Run, Simulation,
+    Backend, Clients, End, Entry, Fault, FaultKind, Measure, Outcome, Recording, Run, Simulation,
 };
 use edgelb_host::{Cause, Delivery, Door};
 use serde_json::{Value, json};
@@ -255,6 +257,45 @@ fn faults_and_expectations_come_on_top() {
     let run = simulation.run().unwrap();
     assert_eq!(run.violations, []);
     assert!(run.summary.failures > 10, "{:?}", run.summary);
+}
+
+#[test]
+fn what_is_played_again_lasts_as_long_as_the_scenario_says() {
+    let with = |duration: Option<u64>| {
+        let mut builder = Simulation::replay(outage()).clients(Clients::at_rate("more", 2.0));
+        if let Some(seconds) = duration {
+            builder = builder.duration(Duration::from_secs(seconds));
+        }
+        builder.build().unwrap()
+    };
+    for (duration, lasts, recorded) in [
+        (None, 60, 60),
+        (Some(20), 20, 20),
+        (Some(60), 60, 60),
+        (Some(90), 90, 60),
+    ] {
+        let simulation = with(duration);
+        assert_eq!(simulation.scenario().duration, Duration::from_secs(lasts));
+        let was = simulation.recording().unwrap();
+        assert_eq!(
+            (was.requests(), was.measure(&Measure::Requests)),
+            (recorded, recorded as f64)
+        );
+        let run = simulation.run().unwrap();
+        assert_eq!(run.violations, []);
+        assert_eq!(run.replayed().requests, recorded);
+        // Those of the scenario are not among them.
+        let more = run.summary.requests - recorded;
+        let expected = usize::try_from(2 * lasts).unwrap();
+        assert!(
+            more.abs_diff(expected) < expected / 2,
+            "{more} of {expected}"
+        );
+    }
+    let alone = Simulation::replay(outage()).build().unwrap().run().unwrap();
+    assert_eq!(alone.replayed().requests, alone.summary.requests);
+    let without = Simulation::builder().backend(Backend::new("A")).build();
+    assert_eq!(without.unwrap().run().unwrap().replayed().requests, 0);
 }
 
 #[test]
