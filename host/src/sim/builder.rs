@@ -152,7 +152,7 @@ impl SimulationBuilder {
         let mut scenario = self.scenario;
         if let Some(recording) = &mut self.recording {
             recording.furnish(&mut scenario);
-            recording.cut(scenario.duration);
+            recording.end_after(scenario.duration);
         }
         if scenario.locations.is_empty() {
             scenario.locations.push(Location::new(DEFAULT_LOCATION));

@@ -139,8 +139,8 @@ impl Recording {
         }
     }
 
-    /// Leaves out the requests that were made later than this.
-    pub(crate) fn cut(&mut self, duration: Duration) {
+    /// Leaves out the requests that were not made within this time.
+    pub(crate) fn end_after(&mut self, duration: Duration) {
         self.exchanges
             .retain(|it| Duration::from_millis(it.at) < duration);
     }
