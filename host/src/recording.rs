@@ -10,7 +10,8 @@ use crate::sim::End;
 use crate::upstream::{Cause, Delivery};
 
 /// The version of the format that is written, and the only one that is read.
-pub(crate) const VERSION: u32 = 1;
+/// Version 1 held less of responses.
+pub(crate) const VERSION: u32 = 2;
 
 /// A line.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
@@ -117,6 +118,15 @@ pub(crate) enum Field {
     Hashed { name: String, hash: String },
 }
 
+/// A cookie that a backend set, without its attributes.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Cookie {
+    /// The hash of its name, but for that by which clients are told apart.
+    pub(crate) name: String,
+    /// That of its value.
+    pub(crate) hash: String,
+}
+
 /// What is known of a body.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Body {
@@ -140,13 +150,11 @@ pub(crate) struct Attempt {
     pub(crate) ended: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) retry_after: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) content_length: Option<u64>,
-    /// Hashes of the names of the cookies that it set.
+    /// Of its response, but for the cookies that it set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) set_cookies: Vec<String>,
+    pub(crate) fields: Vec<Field>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) set_cookies: Vec<Cookie>,
     /// A Proxy-Status error type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<String>,

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, RETRY_AFTER, SET_COOKIE};
-use http::{HeaderValue, Response};
+use http::Response;
 
+use crate::exchange::heads;
 use crate::upstream::{Cause, Delivery, Fault, SendError};
 
 /// Kept by an exchange that is being recorded.
@@ -29,13 +29,8 @@ pub(crate) struct Taped {
 /// What came of an attempt.
 #[derive(Clone, Debug)]
 pub(crate) enum TapedOutcome {
-    /// A response, of which the fields that the policy looks at are kept.
-    Head {
-        status: u16,
-        retry_after: Option<HeaderValue>,
-        content_length: Option<HeaderValue>,
-        set_cookies: Vec<HeaderValue>,
-    },
+    /// A response, with its fields as the backend sent them, packed.
+    Head { status: u16, fields: Vec<u8> },
     /// None.
     Failed(Cause, Delivery),
 }
@@ -63,15 +58,10 @@ impl Tape {
     pub(crate) fn settle<B>(&self, number: usize, sent: &Result<Response<B>, SendError>) {
         let ended = self.begun.elapsed();
         let outcome = match sent {
-            Ok(response) => {
-                let fields = response.headers();
-                TapedOutcome::Head {
-                    status: response.status().as_u16(),
-                    retry_after: fields.get(RETRY_AFTER).cloned(),
-                    content_length: fields.get(CONTENT_LENGTH).cloned(),
-                    set_cookies: fields.get_all(SET_COOKIE).iter().cloned().collect(),
-                }
-            }
+            Ok(response) => TapedOutcome::Head {
+                status: response.status().as_u16(),
+                fields: heads::pack(response.headers()),
+            },
             Err(error) if error.fault == Fault::Client => return,
             Err(error) => TapedOutcome::Failed(error.cause, error.delivery),
         };

@@ -4,9 +4,7 @@
 import type { Backend, Event } from '../gen/interfaces/edgelb-balancer-exchange.js';
 import type { Account } from './exchange.js';
 import type { Incoming } from './incoming.js';
-
-/** Characters from which on a segment of a path is taken for a token. */
-const SEGMENT = 20;
+import { redacted } from './redact.js';
 
 /** Whether requests and events are logged, by the variable `EDGELB_LOG`. */
 export function isLogged(variable: unknown): boolean {
@@ -44,26 +42,4 @@ export function warn(message: string, members: object): void {
 
 function tell(members: object): void {
   console.log(JSON.stringify(members));
-}
-
-/**
- * A request target, fit for a log. Query values are left out: signatures, keys
- * and tokens travel there. Of the path, segments of 20 characters and more are:
- * people name things shorter, and secrets come longer (a UUID has 36). Long file
- * names keep their ending.
- */
-export function redacted(target: string): string {
-  const mark = target.indexOf('?');
-  const path = mark < 0 ? target : target.slice(0, mark);
-  const segments = path
-    .split('/')
-    .map(it => (it.length < SEGMENT ? it : `*${/\.[0-9a-z]{1,5}$/i.exec(it)?.[0] ?? ''}`));
-  if (mark < 0) {
-    return segments.join('/');
-  }
-  const pairs = target.slice(mark + 1).split('&').map(pair => {
-    const equals = pair.indexOf('=');
-    return equals >= 0 && equals < SEGMENT ? `${pair.slice(0, equals)}=*` : '*';
-  });
-  return `${segments.join('/')}?${pairs.join('&')}`;
 }

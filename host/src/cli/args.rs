@@ -102,8 +102,8 @@ pub(super) struct SimArgs {
     #[arg(value_name = "FILE", required_unless_present = "replay")]
     pub(super) files: Vec<PathBuf>,
     /// Play this recording of `edgelb serve --record` again, by default with the
-    /// settings it was recorded with; a scenario adds its own, faults and what is
-    /// expected
+    /// settings it was recorded with and as long as it is; a scenario adds its own,
+    /// faults and what is expected
     #[arg(long, value_name = "FILE")]
     pub(super) replay: Option<PathBuf>,
     /// Where all chance comes from; default what the scenario says

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -55,6 +56,18 @@ impl LogFile {
 
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// Whether these are names of one file, or of one pipe. Terminals and the like
+/// are many writers' by nature.
+pub(super) fn is_one(path: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        let shared = metadata.file_type().is_char_device();
+        (!shared).then(|| (metadata.dev(), metadata.ino()))
+    };
+    let (path, other) = (identity(path), identity(other));
+    path.is_some() && path == other
 }
 
 impl Write for LogFile {

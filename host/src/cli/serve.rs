@@ -22,6 +22,7 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // First of all: from here on SIGHUP does not end the process.
     let record = record_file(args)?;
     let (access_log, writer) = access_log(args, record.clone())?.unzip();
+    check_apart(args)?;
     let mut edge = Edge::builder()
         .envs(super::environment(args.env_file.as_deref())?)
         .door(match args.door {
@@ -60,16 +61,17 @@ pub(super) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     if let Some(most) = args.max_connections {
         options.max_connections = most;
     }
-    listen(edge, args.listen, options, writer, |address| {
+    let served = listen(edge, args.listen, options, writer, |address| {
         eprintln!("listening on http://{address}");
-    })?;
+    });
+    // However it ended.
     let lost = recording.map_or(0, LogWriter::join);
     if lost > 0 {
         report::line(format_args!(
             "{lost} exchanges were not recorded: the recording was not written, or not fast enough"
         ));
     }
-    Ok(())
+    served
 }
 
 /// The file of `--record`, opened before anything else, so that what is wrong
@@ -78,9 +80,32 @@ fn record_file(args: &ServeArgs) -> anyhow::Result<Option<LogFile>> {
     let Some(path) = &args.record else {
         return Ok(None);
     };
+    if path.as_os_str() == "-" {
+        anyhow::bail!(
+            "--record `-` is no file; expected one, which SIGHUP can open anew (`./-` for one of \
+             this name, `/dev/stdout` for stdout all the same)"
+        );
+    }
     let file = LogFile::open("the recording", path)
         .with_context(|| format!("--record `{}` cannot be opened", path.display()))?;
     Ok(Some(file))
+}
+
+/// Refuses to write lines of the log among those of the recording.
+fn check_apart(args: &ServeArgs) -> anyhow::Result<()> {
+    let log = match args.access_log.as_str() {
+        "off" => return Ok(()),
+        "-" => "/dev/stdout",
+        path => path,
+    };
+    match &args.record {
+        Some(record) if log_file::is_one(record, Path::new(log)) => anyhow::bail!(
+            "--record `{}` is the file of --access-log `{}`, too; expected one each",
+            record.display(),
+            args.access_log
+        ),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Whether the file ends with a whole line, or is empty.
@@ -180,6 +205,7 @@ async fn until_stopped(ready: impl FnOnce()) {
             .build();
         if let Ok(event_loop) = event_loop {
             event_loop.block_on(async { stop_signal().await });
+            report::line("ended at once; what was under way or waits to be written is lost");
             std::process::exit(1);
         }
     });

@@ -40,7 +40,7 @@ pub(super) fn pack_request(parts: &request::Parts) -> Vec<u8> {
 }
 
 /// Field lines, as the door takes them.
-pub(super) fn pack(headers: &HeaderMap) -> Vec<u8> {
+pub(crate) fn pack(headers: &HeaderMap) -> Vec<u8> {
     let mut lines = Vec::with_capacity(packed_size(headers));
     extend(&mut lines, headers);
     lines
@@ -93,7 +93,7 @@ pub(super) fn address(address: IpAddr) -> IpAddress {
 
 /// The fields of packed lines. What is no field is left out: the component is
 /// ours, but its bytes are input all the same.
-pub(super) fn unpack(lines: &[u8]) -> HeaderMap {
+pub(crate) fn unpack(lines: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines.split(|&byte| byte == b'\n') {
         if let Some((name, value)) = field(line) {

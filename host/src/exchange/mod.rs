@@ -5,7 +5,7 @@
 
 mod board;
 mod drive;
-mod heads;
+pub(crate) mod heads;
 mod instance;
 mod isolate;
 mod replay;

@@ -37,7 +37,8 @@ impl AccessLog {
 
     /// Hands over a line, unless too many wait.
     pub(super) fn write(&self, line: String) {
-        self.lines.write(line);
+        let bytes = line.capacity();
+        self.lines.write(line, bytes);
     }
 }
 

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn only_a_recording_of_the_same_is_appended_to() {
-        const HEADER: &str = r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00Z""#;
+        const HEADER: &str = r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00Z""#;
         let table = [
             (String::new(), None),
             ("\n\n".to_owned(), None),
@@ -128,7 +128,7 @@ mod tests {
                 Some("is no recording: its first line is one that comes after a header"),
             ),
             (
-                format!("{HEADER}}}").replace("1,", "2,"),
+                format!("{HEADER}}}").replace(":2,", ":1,"),
                 Some("is no recording: its first line is the header of another version"),
             ),
             (

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-/// Items that may wait for the writer. Whoever does not read the log must not
-/// stop the traffic: beyond this, items are lost, and the log says how many.
+/// Items that may wait for the writer, and the bytes of memory that they may
+/// take. Whoever does not read the log must not stop the traffic: beyond
+/// either, items are lost, and the log says how many.
 pub(super) const WAITING: usize = 8192;
+pub(super) const WAITING_BYTES: usize = 32 << 20;
+/// How many bytes are written at once, or one item more.
+const BATCH: usize = 1 << 20;
 /// How long an item waits for others. To wake a thread and to write for every
 /// line would cost as much as half the request.
 const GATHER: Duration = Duration::from_millis(10);
@@ -32,15 +36,25 @@ pub(super) trait Render<T>: Send + 'static {
 
 /// A queue of items, written by a thread of its own in as few writes as it can.
 pub(super) struct Queue<T> {
-    items: SyncSender<T>,
-    lost: Arc<Lost>,
+    items: SyncSender<Waiting<T>>,
+    account: Arc<Account>,
 }
 
-/// How many items were lost.
+/// An item, and the bytes of memory that it takes.
+struct Waiting<T> {
+    item: T,
+    bytes: usize,
+}
+
+/// What became of all items.
 #[derive(Debug, Default)]
-struct Lost {
+struct Account {
+    handed_over: AtomicU64,
+    written: AtomicU64,
+    /// Lost since the log last said how many were.
     untold: AtomicU64,
-    all: AtomicU64,
+    /// Taken by those that wait.
+    bytes: AtomicUsize,
 }
 
 impl<T: Send + 'static> Queue<T> {
@@ -53,23 +67,31 @@ impl<T: Send + 'static> Queue<T> {
         sink: impl Write + Send + 'static,
     ) -> io::Result<(Self, LogWriter)> {
         let (items, waiting) = sync_channel(WAITING);
-        let lost = Arc::<Lost>::default();
-        let losses = Arc::clone(&lost);
+        let account = Arc::<Account>::default();
+        let writer = Writer {
+            render,
+            sink,
+            account: Arc::clone(&account),
+            cut_off: false,
+        };
         let thread = thread::Builder::new()
             .name("edgelb-log".to_owned())
-            .spawn(move || write(render, &waiting, &losses, sink))?;
+            .spawn(move || writer.run(&waiting))?;
         let writer = LogWriter {
             thread,
-            lost: Arc::clone(&lost),
+            account: Arc::clone(&account),
         };
-        Ok((Self { items, lost }, writer))
+        Ok((Self { items, account }, writer))
     }
 
-    /// Hands over an item, unless too many wait.
-    pub(super) fn write(&self, item: T) {
-        if self.items.try_send(item).is_err() {
-            self.lost.untold.fetch_add(1, Ordering::Relaxed);
-            self.lost.all.fetch_add(1, Ordering::Relaxed);
+    /// Hands over an item that takes so many bytes, unless too many wait.
+    pub(super) fn write(&self, item: T, bytes: usize) {
+        let account = &self.account;
+        account.handed_over.fetch_add(1, Ordering::Relaxed);
+        let waiting = account.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if waiting > WAITING_BYTES || self.items.try_send(Waiting { item, bytes }).is_err() {
+            account.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            account.untold.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -78,7 +100,7 @@ impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
         Self {
             items: self.items.clone(),
-            lost: Arc::clone(&self.lost),
+            account: Arc::clone(&self.account),
         }
     }
 }
@@ -94,48 +116,92 @@ impl<T> fmt::Debug for Queue<T> {
 #[derive(Debug)]
 pub struct LogWriter {
     thread: thread::JoinHandle<()>,
-    lost: Arc<Lost>,
+    account: Arc<Account>,
 }
 
 impl LogWriter {
     /// Waits until every line is written, two seconds at most where nobody
     /// reads them; all clones of the log must be gone. Answers how many lines
-    /// were lost since it started, because they were not taken, or not fast
-    /// enough.
+    /// were lost since it started: they were not taken, not fast enough, or
+    /// wait still.
     pub fn join(self) -> u64 {
+        self.join_within(FAREWELL)
+    }
+
+    fn join_within(self, patience: Duration) -> u64 {
         let begun = Instant::now();
-        while !self.thread.is_finished() && begun.elapsed() < FAREWELL {
+        while !self.thread.is_finished() && begun.elapsed() < patience {
             thread::sleep(Duration::from_millis(1));
         }
-        self.lost.all.load(Ordering::Relaxed)
+        if self.thread.is_finished() {
+            // Its last counts are seen after this.
+            let _ = self.thread.join();
+        }
+        let written = self.account.written.load(Ordering::Relaxed);
+        let handed_over = self.account.handed_over.load(Ordering::Relaxed);
+        handed_over.saturating_sub(written)
     }
 }
 
-fn write<T>(mut render: impl Render<T>, waiting: &Receiver<T>, lost: &Lost, mut sink: impl Write) {
-    let mut batch = String::new();
-    let mut cut_off = false;
-    while let Ok(item) = waiting.recv() {
-        thread::sleep(GATHER);
+/// What the thread does.
+struct Writer<R, W> {
+    render: R,
+    sink: W,
+    account: Arc<Account>,
+    /// Whether the last line may have been.
+    cut_off: bool,
+}
+
+impl<R, W: Write> Writer<R, W> {
+    fn run<T>(mut self, waiting: &Receiver<Waiting<T>>)
+    where
+        R: Render<T>,
+    {
+        let mut batch = String::new();
+        while let Ok(first) = waiting.recv() {
+            thread::sleep(GATHER);
+            self.write(Some(first), waiting, &mut batch);
+        }
+        // What was lost while the last of them were written.
+        self.write(None, waiting, &mut batch);
+    }
+
+    /// Writes this item and those behind it, and how many were lost.
+    fn write<T>(
+        &mut self,
+        mut next: Option<Waiting<T>>,
+        waiting: &Receiver<Waiting<T>>,
+        batch: &mut String,
+    ) where
+        R: Render<T>,
+    {
+        let account = &self.account;
         batch.clear();
-        if cut_off {
-            render.resume(&mut batch);
+        if self.cut_off {
+            self.render.resume(batch);
         }
-        render.line(item, &mut batch);
-        let mut count = 1;
-        for item in waiting.try_iter().take(WAITING) {
-            render.line(item, &mut batch);
+        let mut count = 0;
+        while let Some(Waiting { item, bytes }) = next {
+            self.render.line(item, batch);
+            account.bytes.fetch_sub(bytes, Ordering::Relaxed);
             count += 1;
+            let more = batch.len() < BATCH;
+            next = more.then(|| waiting.try_recv().ok()).flatten();
         }
-        let untold = lost.untold.swap(0, Ordering::Relaxed);
+        let untold = account.untold.swap(0, Ordering::Relaxed);
         if untold > 0 {
-            render.lost(untold, &mut batch);
+            self.render.lost(untold, batch);
+        }
+        if count == 0 && untold == 0 {
+            return;
         }
         // Whoever reads the log may be gone, or come back.
-        let written = sink.write_all(batch.as_bytes());
-        cut_off = written.and_then(|()| sink.flush()).is_err();
-        if cut_off {
-            lost.untold.fetch_add(untold + count, Ordering::Relaxed);
-            lost.all.fetch_add(count, Ordering::Relaxed);
+        let written = self.sink.write_all(batch.as_bytes());
+        self.cut_off = written.and_then(|()| self.sink.flush()).is_err();
+        if self.cut_off {
+            account.untold.fetch_add(untold + count, Ordering::Relaxed);
+        } else {
+            account.written.fetch_add(count, Ordering::Relaxed);
         }
     }
 }
@@ -211,10 +277,10 @@ mod tests {
     fn after_a_line_was_cut_off_it_is_taken_up_and_the_loss_is_told() {
         let (written, lines) = channel();
         let (queue, writer) = Queue::start(Plain, Filling { writes: 0, written }).unwrap();
-        queue.write("first\n");
+        queue.write("first\n", 6);
         assert_eq!(lines.recv().unwrap(), "fir");
         // What comes before the failure is known is of the next batch, too.
-        queue.write("second\n");
+        queue.write("second\n", 7);
         drop(queue);
         assert_eq!(writer.join(), 1);
         let rest: String = lines.iter().collect();
@@ -228,7 +294,7 @@ mod tests {
         let sink = Stalled { go: told, written };
         let (queue, writer) = Queue::start(Plain, sink).unwrap();
         for _ in 0..3 * WAITING {
-            queue.write("a line\n");
+            queue.write("a line\n", 7);
         }
         drop((queue, go));
         let lost = writer.join();
@@ -239,5 +305,72 @@ mod tests {
             "{}",
             lines.len()
         );
+    }
+
+    #[test]
+    fn what_waits_takes_no_more_than_so_many_bytes() {
+        let (go, told) = channel();
+        let (written, lines) = channel();
+        let sink = Stalled { go: told, written };
+        let (queue, writer) = Queue::start(Plain, sink).unwrap();
+        for _ in 0..100 {
+            queue.write("a line\n", WAITING_BYTES / 4);
+        }
+        assert!(queue.account.bytes.load(Ordering::Relaxed) <= WAITING_BYTES);
+        queue.write("too large ever to be taken\n", WAITING_BYTES + 1);
+        drop((queue, go));
+        let lost = writer.join();
+        let lines: String = lines.iter().collect();
+        let taken = lines.matches("a line").count() as u64;
+        // Four wait, and before they did four may have been in the writer's hands.
+        assert!((4..=8).contains(&taken), "{taken}");
+        assert_eq!(taken + lost, 101);
+        assert!(!lines.contains("too large"), "{lines}");
+    }
+
+    #[test]
+    fn what_waits_still_at_the_end_is_counted_as_lost() {
+        let (go, told) = channel();
+        let (written, lines) = channel();
+        let sink = Stalled { go: told, written };
+        let (queue, writer) = Queue::start(Plain, sink).unwrap();
+        for _ in 0..10 {
+            queue.write("a line\n", 7);
+        }
+        drop(queue);
+        assert_eq!(writer.join_within(Duration::ZERO), 10);
+        drop((go, lines));
+    }
+
+    /// Hands something over itself, within the first write.
+    struct Meanwhile {
+        queue: Receiver<Queue<&'static str>>,
+        written: Sender<String>,
+    }
+
+    impl Write for Meanwhile {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if let Ok(queue) = self.queue.recv() {
+                queue.write("too large\n", WAITING_BYTES + 1);
+            }
+            let _ = (self.written).send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_lost_during_the_last_write_is_told_as_well() {
+        let (give, queue) = channel();
+        let (written, lines) = channel();
+        let (queue, writer) = Queue::start(Plain, Meanwhile { queue, written }).unwrap();
+        queue.write("a line\n", 7);
+        give.send(queue).unwrap();
+        drop(give);
+        assert_eq!(writer.join(), 1);
+        assert_eq!(lines.iter().collect::<Vec<_>>(), ["a line\n", "lost: 1\n"]);
     }
 }

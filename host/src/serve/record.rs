@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use sha2::{Digest as _, Sha256};
 
 use super::privacy::Privacy;
 use super::queue::{LogWriter, Queue, Render};
 use super::salt::{Salt, hex};
 use crate::exchange::bindings::EffectiveConfiguration;
+use crate::exchange::heads;
 use crate::recording::{self, Header, Line};
 use crate::sim::End;
-use crate::tape::{Tape, Taped};
+use crate::tape::{Tape, Taped, TapedOutcome};
 
 /// Writes down each exchange, by a thread of its own, for
 /// [`Simulation`](crate::sim::Simulation) to play again.
@@ -36,12 +37,13 @@ pub(super) struct Take {
     recorder: Recorder,
     begun: Instant,
     request: u64,
-    fields: HeaderMap,
+    /// Packed, as all heads here: they keep no larger buffer in memory.
+    fields: Vec<u8>,
     tape: Arc<Tape>,
     body: Option<SharedSum>,
     response: Sum,
     head: Option<Duration>,
-    new_cookies: Vec<HeaderValue>,
+    new_cookies: Vec<Box<[u8]>>,
     end: End,
 }
 
@@ -65,12 +67,12 @@ pub(super) struct Recorded {
     pub(super) proxied: bool,
     pub(super) method: Method,
     pub(super) target: String,
-    pub(super) fields: HeaderMap,
+    pub(super) fields: Vec<u8>,
     pub(super) body: recording::Body,
     pub(super) attempts: Vec<Taped>,
     pub(super) status: Option<u16>,
     pub(super) head: Option<Duration>,
-    pub(super) new_cookies: Vec<HeaderValue>,
+    pub(super) new_cookies: Vec<Box<[u8]>>,
     pub(super) ended: Duration,
     pub(super) end: End,
     pub(super) response: recording::Body,
@@ -124,7 +126,7 @@ impl Recorder {
         Take {
             begun,
             request: self.requests.fetch_add(1, Ordering::Relaxed),
-            fields: fields.clone(),
+            fields: heads::pack(fields),
             tape: Arc::new(Tape::new(begun)),
             body: None,
             response: Sum::new(&self.salt),
@@ -152,7 +154,7 @@ impl Take {
     pub(super) fn answered(&mut self, fields: &HeaderMap) {
         self.head = Some(self.begun.elapsed());
         let cookies = fields.get_all(http::header::SET_COOKIE);
-        self.new_cookies = cookies.iter().cloned().collect();
+        self.new_cookies = cookies.iter().map(|it| it.as_bytes().into()).collect();
     }
 
     /// This much more of the response's body.
@@ -174,7 +176,7 @@ impl Take {
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
             sum.result()
         });
-        self.recorder.exchanges.write(Box::new(Recorded {
+        let recorded = Recorded {
             request: self.request,
             at: self.begun.duration_since(self.recorder.begun),
             client: known.client,
@@ -190,7 +192,27 @@ impl Take {
             ended: self.begun.elapsed(),
             end: self.end,
             response: self.response.result(),
-        }));
+        };
+        let bytes = recorded.bytes();
+        self.recorder.exchanges.write(Box::new(recorded), bytes);
+    }
+}
+
+impl Recorded {
+    /// That it takes in memory.
+    fn bytes(&self) -> usize {
+        let attempts = self.attempts.iter().map(|attempt| match &attempt.outcome {
+            Some((_, TapedOutcome::Head { fields, .. })) => fields.len(),
+            Some((_, TapedOutcome::Failed(..))) | None => 0,
+        });
+        let cookies = self.new_cookies.iter().map(|it| it.len());
+        size_of::<Self>()
+            + size_of_val(&*self.attempts)
+            + size_of_val(&*self.new_cookies)
+            + self.target.len()
+            + self.fields.len()
+            + attempts.sum::<usize>()
+            + cookies.sum::<usize>()
     }
 }
 

@@ -10,8 +10,9 @@ const SEGMENT: usize = 20;
 /// Query values are left out: signatures, keys and tokens travel there. Of the
 /// path, segments of 20 characters and more are: people name things shorter,
 /// and secrets come longer (a UUID has 36). Long file names keep their ending.
-/// What has a `*` itself is left out, too: each `*` that is shown stands for
-/// one piece.
+/// The segment behind a UUID is left out however short it is: a UUID names a
+/// user, and a password may be next. What has a `*` itself is left out, too:
+/// each `*` that is shown stands for one piece.
 pub(super) struct Redacted<'a>(pub(super) &'a str);
 
 /// A piece of a target.
@@ -42,17 +43,25 @@ impl<'a> Redacted<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (self.0, None),
         };
+        let mut behind_uuid = false;
         for (index, segment) in path.split('/').enumerate() {
             if index > 0 {
                 tell(Piece::Shown("/"));
             }
-            if is_shown(segment) {
+            // Many servers take `//` for `/`.
+            if segment.is_empty() {
+                continue;
+            }
+            if behind_uuid {
+                tell(Piece::Hidden(segment));
+            } else if is_shown(segment) {
                 tell(Piece::Shown(segment));
             } else {
                 let ending = ending(segment);
                 tell(Piece::Hidden(&segment[..segment.len() - ending.len()]));
                 tell(Piece::Shown(ending));
             }
+            behind_uuid = is_uuid(segment);
         }
         for (index, pair) in query.into_iter().flat_map(|it| it.split('&')).enumerate() {
             tell(Piece::Shown(if index == 0 { "?" } else { "&" }));
@@ -86,6 +95,16 @@ fn is_shown(text: &str) -> bool {
     text.len() < SEGMENT && !text.contains('*')
 }
 
+/// <https://www.rfc-editor.org/rfc/rfc9562#section-4>
+fn is_uuid(segment: &str) -> bool {
+    let mut bytes = segment.bytes().enumerate();
+    segment.len() == 36
+        && bytes.all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
 /// `.json` of `abc.json`; nothing where the ending is long or odd itself.
 fn ending(segment: &str) -> &str {
     match segment.rfind('.') {
@@ -116,6 +135,18 @@ mod tests {
                 "/stremio/*/*/manifest.json",
             ),
             ("/a/an-encrypted-blob-of-some-length.json", "/a/*.json"),
+            (
+                "/stremio/0b9c1d52-6f1a-4a0e-9d0a-0123456789ab/hunter2/manifest.json",
+                "/stremio/*/*/manifest.json",
+            ),
+            (
+                "/stremio/0B9C1D52-6F1A-4A0E-9D0A-0123456789AB//hunter.2/a//b",
+                "/stremio/*//*/a//b",
+            ),
+            ("/0b9c1d52-6f1a-4a0e-9d0a-0123456789ab/", "/*/"),
+            ("/0b9c1d52-6f1a-4a0e-9d0a-0123456789ab?x=1", "/*?x=*"),
+            ("/0b9c1d52-6f1a-4a0e-9d0a-0123456789ax/short", "/*/short"),
+            ("/0b9c1d52+6f1a-4a0e-9d0a-0123456789ab/short", "/*/short"),
             ("/login?token=abc&user=me", "/login?token=*&user=*"),
             ("/?secretwithoutaname", "/?*"),
             ("/a?", "/a?*"),
@@ -134,6 +165,10 @@ mod tests {
                 &["an-encrypted-blob-of-some-length", "1"],
             ),
             ("/a*b/c?x*=1&y", &["a*b", "x*=1", "y"]),
+            (
+                "//0b9c1d52-6f1a-4a0e-9d0a-0123456789ab//a*b",
+                &["0b9c1d52-6f1a-4a0e-9d0a-0123456789ab", "a*b"],
+            ),
         ] {
             let redacted = Redacted(target);
             assert_eq!(redacted.hidden(), hidden, "{target}");

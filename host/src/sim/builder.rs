@@ -128,6 +128,8 @@ impl SimulationBuilder {
     /// Plays this again: its requests, each when it was made, and backends that
     /// answer as they did. Environment and backends are those of the recording
     /// where the scenario says nothing else; its clients and faults come on top.
+    /// No request is made after the scenario's duration; a duration of zero, as
+    /// [`Simulation::replay`] begins with, stands for that of the recording.
     #[must_use]
     pub fn replay(mut self, recording: Recording) -> Self {
         self.recording = Some(recording);
@@ -146,10 +148,11 @@ impl SimulationBuilder {
     /// # Errors
     /// The scenario contradicts itself; or the component cannot be used, or
     /// refuses its configuration.
-    pub fn build(self) -> Result<Simulation, SimulationError> {
+    pub fn build(mut self) -> Result<Simulation, SimulationError> {
         let mut scenario = self.scenario;
-        if let Some(recording) = &self.recording {
+        if let Some(recording) = &mut self.recording {
             recording.furnish(&mut scenario);
+            recording.end_after(scenario.duration);
         }
         if scenario.locations.is_empty() {
             scenario.locations.push(Location::new(DEFAULT_LOCATION));

@@ -152,13 +152,10 @@ impl Sent {
             return Err(SendError::not_sent(Cause::ConnectionRefused));
         }
         let played = world.played(self.request, backend);
-        if let Some((took, refused)) = played.as_ref().and_then(Played::refused) {
-            pass(took.min(timeouts.connect)).await;
-            return Err(if took <= timeouts.connect {
-                refused
-            } else {
-                SendError::not_sent(Cause::ConnectionTimeout)
-            });
+        let refused = |played: &Played| played.refused(timeouts.connect);
+        if let Some((took, refused)) = played.as_ref().and_then(refused) {
+            pass(took).await;
+            return Err(refused);
         }
         let deadline = Instant::now() + timeouts.first_byte;
         let answer = async {

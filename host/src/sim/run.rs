@@ -87,7 +87,11 @@ impl Simulation {
     /// Starts with the traffic of this recording, among the backends and with
     /// the settings that it was recorded with.
     pub fn replay(recording: Recording) -> SimulationBuilder {
-        Self::of(Scenario::new("")).replay(recording)
+        let scenario = Scenario {
+            duration: Duration::ZERO,
+            ..Scenario::new("")
+        };
+        Self::of(scenario).replay(recording)
     }
 
     /// Starts with this one.

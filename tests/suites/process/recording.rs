@@ -1,5 +1,7 @@
 //! What is recorded, and that it happens again when it is played.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use edgelb_tests::client;
@@ -107,11 +109,13 @@ async fn no_secret_is_recorded(door: Door) {
     let serve = door.serve();
     let serve = serve.env("SESSION_COOKIE_SECRET", "s3cret-of-the-session");
     let (file, stage) = recording(&directory, serve).await;
-    stage.both(&Reply::new(
-        200,
-        &[("set-cookie", "sid=s3cret-set; Path=/")],
-        "s3cret-body",
-    ));
+    let response = [
+        ("set-cookie", "sid=s3cret-set; Path=/"),
+        ("location", "/?access_token=s3cret-location"),
+        ("x-auth-token", "s3cret-issued"),
+        ("retry-after", "7"),
+    ];
+    stage.both(&Reply::new(200, &response, "s3cret-body"));
     stage.ask("GET", TARGET, fields).await;
     stage.ask("GET", TARGET, fields).await;
     let recorded = lines(stage, &file).await;
@@ -134,6 +138,12 @@ async fn no_secret_is_recorded(door: Door) {
             "/stremio/*/*/stream/movie/tt0111161.json?token=*"
         );
         assert!(line["new_session"].is_string(), "{text}");
+        let fields = line["attempts"][0]["fields"].as_array().unwrap();
+        let value = |name: &str| fields.iter().find(|it| it["name"] == name).unwrap();
+        assert_eq!(value("retry-after")["value"], "7");
+        assert_eq!(value("content-length")["value"], "11");
+        assert!(value("location")["hash"].is_string(), "{text}");
+        assert!(value("x-auth-token")["hash"].is_string(), "{text}");
     }
     assert!(
         !recorded[0].to_string().contains("s3cret"),
@@ -269,6 +279,47 @@ async fn a_process_that_was_stopped_within_a_line_costs_that_line() {
 }
 
 #[tokio::test]
+async fn what_nobody_reads_is_counted_and_keeps_nobody_from_the_end() {
+    const REQUESTS: usize = 40;
+    let directory = Directory::new();
+    let pipe = directory.path().join("recording.pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || BufReader::with_capacity(1, File::open(pipe).unwrap())
+    });
+    let serve = Door::Exchange
+        .serve()
+        .args(["--record", pipe.to_str().unwrap()]);
+    let mut stage = Stage::with(serve).await;
+    let reader = reader.join().unwrap();
+    // A pipe holds 64 KiB, which is less than these take.
+    let fields: String = (0..80).map(|it| format!("x-field-{it}: x\r\n")).collect();
+    for _ in 0..REQUESTS {
+        stage.ask("GET", "/", &fields).await;
+    }
+    stage.edgelb.process.signal(Signal::TERM);
+    let ended = stage.edgelb.process.ended().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let said = ended.stderr.lines().find_map(|line| {
+        let (counted, _) = line.split_once(" exchanges were not recorded: ")?;
+        counted.rsplit(' ').next()?.parse::<usize>().ok()
+    });
+    let lines = reader.lines().map_while(Result::ok);
+    let recorded =
+        lines.filter(|line| line.starts_with(r#"{"line":"exchange""#) && line.ends_with('}'));
+    let recorded = recorded.count();
+    assert!(recorded < REQUESTS, "{recorded}");
+    // The last write may have got some of its lines through.
+    assert!(
+        said.unwrap() + recorded >= REQUESTS,
+        "{recorded}, {}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
 async fn a_recording_that_cannot_be_written_or_read_is_said() {
     let directory = Directory::new();
     let path = directory.path().to_str().unwrap();
@@ -278,12 +329,82 @@ async fn a_recording_that_cannot_be_written_or_read_is_said() {
     let expected = format!("edgelb: --record `{path}` cannot be opened: ");
     assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
 
-    let header = r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z"}"#;
+    let header = r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z"}"#;
     let file = directory.write("broken.jsonl", format!("{header}\nnonsense\n"));
     let ended = Edgelb::new("sim").args(["--replay", &file]).run().await;
     assert_eq!(ended.status.code(), Some(1));
     let expected = format!("edgelb: --replay `{file}`: line 2: ");
     assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn what_is_no_file_for_a_recording_is_refused() {
+    let directory = Directory::new();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let log = directory.write("access.log", "");
+    std::os::unix::fs::symlink(&log, path("link")).unwrap();
+    std::fs::hard_link(&log, path("twin")).unwrap();
+    let spelled = format!("{}/./access.log", directory.path().display());
+    let mut table = vec![(
+        "-".to_owned(),
+        "--record `-` is no file; expected one".to_owned(),
+    )];
+    for file in [log.clone(), spelled, path("link"), path("twin")] {
+        let expected = format!("--record `{file}` is the file of --access-log `{log}`, too");
+        table.push((file, expected));
+    }
+    let stdout = "--record `/dev/stdout` is the file of --access-log `-`, too";
+    table.push(("/dev/stdout".to_owned(), stdout.to_owned()));
+    for (file, expected) in table {
+        let place = if file == "/dev/stdout" { "-" } else { &log };
+        let serve = Door::Exchange.serve().env("BACKEND_ONE", "http://one.test");
+        let serve = serve.args(["--record", &file, "--access-log", place]);
+        let ended = serve.run().await;
+        assert_eq!(ended.status.code(), Some(1), "{file}");
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "");
+    assert!(!Path::new("-").exists());
+}
+
+#[tokio::test]
+async fn a_scenario_and_a_recording_are_told_apart() {
+    let header = r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z"}"#;
+    let directory = Directory::new();
+    let recording = directory.write("traffic.jsonl", format!("{header}\n"));
+    let scenario = directory.write("scenario", "name = \"a scenario\"\n");
+    let faulty = directory.write("faulty.toml", "nane = \"a scenario\"\n");
+    let other = directory.write("other", "\n<html>\n");
+    let no = "is no recording, as `edgelb serve --record` writes it: line";
+    let plays = format!("is a recording, no scenario; `edgelb sim --replay {recording}` plays it");
+    let table = [
+        (
+            vec!["--replay", &scenario],
+            format!(
+                "--replay: `{scenario}` {no} 1 is not JSON: expected ident (column 2); \
+                 it is a scenario: `edgelb sim {scenario}` runs it"
+            ),
+        ),
+        (
+            vec!["--replay", &faulty],
+            format!("; it is a scenario: `edgelb sim {faulty}` runs it"),
+        ),
+        (
+            vec!["--replay", &other],
+            format!("--replay: `{other}` {no} 2 is not JSON: expected value (column 1)"),
+        ),
+        (vec![&*recording], format!("`{recording}` {plays}")),
+        (
+            vec!["--replay", &recording, &recording],
+            format!("`{recording}` {plays}"),
+        ),
+    ];
+    for (arguments, expected) in table {
+        let ended = Edgelb::new("sim").args(arguments).run().await;
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+    }
 }
 
 #[tokio::test]

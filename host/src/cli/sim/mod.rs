@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use edgelb_host::Door;
-use edgelb_host::sim::{Recording, Scenario, Simulation, Sweep, shrink};
+use edgelb_host::sim::{Recording, RecordingError, Scenario, Simulation, Sweep, shrink};
 
 use super::args::{DoorArg, SimArgs};
 use progress::{Progress, watched};
@@ -101,7 +101,17 @@ fn quoted(path: &Path) -> String {
 fn recording(file: &Path) -> anyhow::Result<Recording> {
     let name = file.display();
     let opened = File::open(file).with_context(|| format!("--replay `{name}` cannot be opened"))?;
-    let recording = Recording::read(opened).with_context(|| format!("--replay `{name}`"))?;
+    let recording = match Recording::read(opened) {
+        Err(error @ RecordingError::NoRecording { .. }) => {
+            let hint = if is_scenario(file) {
+                format!("; it is a scenario: `edgelb sim {}` runs it", quoted(file))
+            } else {
+                String::new()
+            };
+            bail!("--replay: `{name}` {error}{hint}");
+        }
+        read => read.with_context(|| format!("--replay `{name}`"))?,
+    };
     for line in recording.cut_off() {
         eprintln!("{name}: line {line} was cut off, and is left out");
     }
@@ -112,20 +122,38 @@ fn recording(file: &Path) -> anyhow::Result<Recording> {
     Ok(recording)
 }
 
+/// Whether this can only be meant as one, whatever may be wrong with it.
+fn is_scenario(file: &Path) -> bool {
+    let parses = |text: String| !text.trim().is_empty() && Scenario::fragment(&text).is_ok();
+    file.extension().is_some_and(|it| it == "toml")
+        || std::fs::read_to_string(file).is_ok_and(parses)
+}
+
+/// The same of recordings.
+fn is_recording(text: &str) -> bool {
+    let read = text.parse::<Recording>();
+    !matches!(read, Err(RecordingError::NoRecording { .. }))
+}
+
 fn load(subject: &Subject<'_>, args: &SimArgs) -> anyhow::Result<Simulation> {
     let name = subject.file().display();
-    let scenario = match subject.scenario {
-        None => Scenario::new(""),
+    let text = match subject.scenario {
+        None => String::new(),
         Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("`{name}` cannot be read"))?;
-            // Names that it does not explain may be the recording's.
-            let scenario = match subject.recording {
-                Some(_) => Scenario::fragment(&text),
-                None => text.parse(),
-            };
-            scenario.with_context(|| format!("`{name}`"))?
+            std::fs::read_to_string(file).with_context(|| format!("`{name}` cannot be read"))?
         }
+    };
+    // Names that it does not explain may be the recording's.
+    let scenario = match subject.recording {
+        Some(_) => Scenario::fragment(&text),
+        None => text.parse(),
+    };
+    let scenario = match (scenario, subject.scenario) {
+        (Err(_), Some(file)) if is_recording(&text) => bail!(
+            "`{name}` is a recording, no scenario; `edgelb sim --replay {}` plays it",
+            quoted(file)
+        ),
+        (scenario, _) => scenario.with_context(|| format!("`{name}`"))?,
     };
     let mut builder = Simulation::of(scenario).door(match args.door {
         DoorArg::Exchange => Door::Exchange,
@@ -162,7 +190,7 @@ fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyho
     println!();
     print!("{}", table(&run.summary));
     if let Some(recording) = simulation.recording() {
-        print!("\n{}", comparison(recording, &run.summary));
+        print!("\n{}", comparison(recording, &run.replayed()));
     }
     if let Some(mut writer) = trace {
         let written = run.trace.write(&mut writer).and_then(|()| writer.flush());

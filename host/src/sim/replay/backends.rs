@@ -1,21 +1,20 @@
 //! Backends that answer as they did when they were recorded.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER, SET_COOKIE, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, UPGRADE,
+};
 use http::{Method, Request, Response, StatusCode};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::super::network::pass;
 use super::super::trace::{End, Outcome};
+use super::filler::Filler;
 use super::{Recording, outcome};
-use crate::body::{Body, BodyError};
-use crate::recording::Attempt;
+use crate::body::Body;
+use crate::recording::{Attempt, Field};
 use crate::upstream::{Cause, Delivery, SendError};
 
 /// What every backend answered when.
@@ -38,11 +37,10 @@ struct Place {
 pub(crate) struct Played {
     outcome: Outcome,
     took: Duration,
-    retry_after: Option<HeaderValue>,
-    set_cookies: Vec<HeaderValue>,
+    /// Of the response.
+    fields: HeaderMap,
+    /// Of its body.
     length: u64,
-    /// Whether the length was in the head.
-    told: bool,
     transfer: Duration,
     broken: bool,
 }
@@ -115,13 +113,12 @@ impl Outcomes {
         let attempt = exchange.attempts.get(number)?;
         let last = number + 1 == exchange.attempts.len() && attempt.status == exchange.status;
         let took = attempt.ended.unwrap_or(exchange.ended);
+        let fields = fields(attempt);
         let mut played = Played {
             outcome: outcome(attempt),
             took: Duration::from_millis(took.saturating_sub(attempt.at)),
-            retry_after: value(attempt.retry_after.as_deref()),
-            set_cookies: cookies(attempt),
-            length: attempt.content_length.unwrap_or(0),
-            told: attempt.content_length.is_some(),
+            length: announced(&fields).unwrap_or(0),
+            fields,
             transfer: Duration::ZERO,
             broken: false,
         };
@@ -142,30 +139,46 @@ impl Outcomes {
     }
 }
 
-fn value(text: Option<&str>) -> Option<HeaderValue> {
-    text.and_then(|text| HeaderValue::from_str(text).ok())
+/// The fields of a response, with hashes in the place of what is hidden.
+fn fields(attempt: &Attempt) -> HeaderMap {
+    let fields = attempt.fields.iter().map(|field| match field {
+        Field::Shown { name, value } => (HeaderName::try_from(name).ok(), value.clone()),
+        Field::Hashed { name, hash } => (HeaderName::try_from(name).ok(), hash.clone()),
+    });
+    let cookies = attempt.set_cookies.iter();
+    let cookies = cookies.map(|it| (Some(SET_COOKIE), format!("{}={}", it.name, it.hash)));
+    let mut map = HeaderMap::new();
+    for (name, text) in fields.chain(cookies) {
+        if let (Some(name), Ok(value)) = (name, HeaderValue::try_from(text)) {
+            map.append(name, value);
+        }
+    }
+    map
 }
 
-/// Cookies whose values nobody knows any more.
-fn cookies(attempt: &Attempt) -> Vec<HeaderValue> {
-    let cookies = attempt.set_cookies.iter();
-    cookies
-        .filter_map(|name| HeaderValue::from_str(&format!("{name}=replayed")).ok())
-        .collect()
+/// The length that a response's head tells.
+fn announced(fields: &HeaderMap) -> Option<u64> {
+    fields.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 impl Played {
-    /// After how long, and why, none of the request was sent.
-    pub(crate) fn refused(&self) -> Option<(Duration, SendError)> {
-        match self.outcome {
-            Outcome::Failed(cause, Delivery::NotSent) => {
-                Some((self.took, SendError::not_sent(cause)))
-            }
-            Outcome::Failed(_, Delivery::MaybeSent)
-            | Outcome::Status(_)
-            | Outcome::Pending
-            | Outcome::Cancelled => None,
-        }
+    /// After how long, and why, none of the request was sent, where the
+    /// component waits this long at most.
+    ///
+    /// An attempt that its timeout ended met silence: how long it would have
+    /// been, nobody knows, so that it is as long as anybody waits.
+    pub(crate) fn refused(&self, within: Duration) -> Option<(Duration, SendError)> {
+        let Outcome::Failed(cause, Delivery::NotSent) = self.outcome else {
+            return None;
+        };
+        let silent = matches!(cause, Cause::ConnectionTimeout | Cause::DnsTimeout);
+        Some(if silent {
+            (within, SendError::not_sent(cause))
+        } else if self.took > within {
+            (within, SendError::not_sent(Cause::ConnectionTimeout))
+        } else {
+            (self.took, SendError::not_sent(cause))
+        })
     }
 
     /// Answers a request that was sent.
@@ -175,143 +188,150 @@ impl Played {
     ) -> Result<Response<Body>, SendError> {
         let status = match self.outcome {
             Outcome::Status(status) => status,
+            // It was silent for as long as anybody waited.
+            Outcome::Failed(Cause::HttpResponseTimeout, _)
+            | Outcome::Pending
+            | Outcome::Cancelled => return std::future::pending().await,
             Outcome::Failed(cause, _) => {
                 pass(self.took).await;
                 return Err(SendError::maybe_sent(cause));
             }
-            // It was silent for as long as anybody waited.
-            Outcome::Pending | Outcome::Cancelled => return std::future::pending().await,
         };
         pass(self.took).await;
         let status = StatusCode::from_u16(status)
             .map_err(|_| SendError::maybe_sent(Cause::HttpProtocolError))?;
         // What came of another request, which may not have asked for a tunnel.
         let wants_tunnel = request.headers().contains_key(UPGRADE);
-        let switches = status == StatusCode::SWITCHING_PROTOCOLS;
-        if wants_tunnel && (switches || status.is_success()) {
-            return Ok(tunnel());
-        }
-        let status = if switches { StatusCode::OK } else { status };
+        let (status, mut fields) = match status {
+            StatusCode::SWITCHING_PROTOCOLS if wants_tunnel => return Ok(tunnel(self.fields)),
+            StatusCode::SWITCHING_PROTOCOLS => (StatusCode::OK, HeaderMap::new()),
+            status if wants_tunnel && status.is_success() => return Ok(tunnel(HeaderMap::new())),
+            status => (status, self.fields),
+        };
         let bodiless = *request.method() == Method::HEAD
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
-        let length = if bodiless {
-            self.length
-        } else {
-            self.length.min(Filler::LONGEST)
-        };
+        let length = self.length.min(Filler::LONGEST);
         let body = if bodiless || (length == 0 && !self.broken) {
             Body::empty()
         } else {
             Body::new(Filler::new(length, self.transfer, self.broken))
         };
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        let fields = response.headers_mut();
-        if self.told && !self.broken {
+        if !bodiless && !self.broken && announced(&fields).is_some() {
             fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
-        if let Some(after) = self.retry_after {
-            fields.insert(RETRY_AFTER, after);
-        }
-        for cookie in self.set_cookies {
-            fields.append(SET_COOKIE, cookie);
-        }
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = fields;
         Ok(response)
     }
 }
 
 /// A tunnel in which nothing happens until the client closes it.
-fn tunnel() -> Response<Body> {
+fn tunnel(mut fields: HeaderMap) -> Response<Body> {
     let (near, far) = tokio::io::duplex(64);
     tokio::spawn(async move {
         let (mut reader, mut writer) = tokio::io::split(far);
         let _ = tokio::io::copy(&mut reader, &mut writer).await;
     });
+    for (name, value) in [(CONNECTION, "Upgrade"), (UPGRADE, "websocket")] {
+        fields
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
     let mut response = Response::new(Body::tunnel(near));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let fields = response.headers_mut();
-    fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    *response.headers_mut() = fields;
     response
 }
 
-/// A body of which only the length is known.
-pub(super) struct Filler {
-    left: u64,
-    /// Bytes a step, and the time it takes.
-    step: u64,
-    interval: Duration,
-    next: Option<Pin<Box<Sleep>>>,
-    in_step: u64,
-    broken: bool,
-}
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
 
-static FILLING: [u8; 1 << 16] = [b'.'; 1 << 16];
+    use super::*;
 
-impl Filler {
-    /// The most bytes that a body is played with: far more than is ever kept
-    /// for a retry, and no more than fit into memory many times.
-    pub(super) const LONGEST: u64 = 16 << 20;
-    /// How many steps a body comes in.
-    const STEPS: u32 = 10;
-
-    pub(super) fn new(length: u64, transfer: Duration, broken: bool) -> Self {
-        let interval = transfer / Self::STEPS;
-        let next = (!interval.is_zero()).then(|| Box::pin(sleep_until(Instant::now() + interval)));
-        let step = length.div_ceil(u64::from(Self::STEPS)).max(1);
-        Self {
-            left: length,
-            step,
-            interval,
-            next,
-            in_step: step,
-            broken,
-        }
-    }
-}
-
-impl HttpBody for Filler {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        if this.left == 0 {
-            let broken = this.broken;
-            this.broken = false;
-            return Poll::Ready(broken.then(|| Err("the connection was reset".into())));
-        }
-        if let Some(next) = &mut this.next {
-            ready!(next.as_mut().poll(cx));
-        }
-        let chunk = this.left.min(this.in_step).min(FILLING.len() as u64);
-        this.left -= chunk;
-        this.in_step -= chunk;
-        if this.in_step == 0 {
-            this.in_step = this.step;
-            if let Some(next) = &mut this.next {
-                let due = next.deadline() + this.interval;
-                next.as_mut().reset(due);
-            }
-        }
-        let chunk = usize::try_from(chunk).unwrap_or(FILLING.len());
-        let data = FILLING.get(..chunk).unwrap_or_default();
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(data)))))
+    /// What comes of a request to A, where it was recorded with this attempt.
+    async fn answer(request: Request<Bytes>, exchange: &str, attempt: &str) -> Response<Body> {
+        let text = format!(
+            concat!(
+                r#"{{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z"}}"#,
+                "\n",
+                r#"{{"line":"exchange","request":0,"at":0,"client":"c","method":"GET","#,
+                r#""target":"/","ended":1,{},"#,
+                r#""attempts":[{{"backend":"A","at":0,"ended":1,{}}}]}}"#,
+            ),
+            exchange,
+            attempt.replace('\n', "")
+        );
+        let outcomes = Outcomes::new(Arc::new(text.parse().unwrap()), std::iter::once("A"));
+        let played = outcomes.of(Some(0), (0, "A"), 0).unwrap();
+        played.answer(&request).await.unwrap()
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.left == 0 && !self.broken
+    fn told(response: &Response<Body>) -> Vec<String> {
+        let fields = response.headers().iter();
+        fields
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect()
     }
 
-    fn size_hint(&self) -> SizeHint {
-        if self.broken {
-            SizeHint::default()
-        } else {
-            SizeHint::with_exact(self.left)
+    #[tokio::test(start_paused = true)]
+    async fn a_response_has_the_fields_that_it_had() {
+        const ATTEMPT: &str = r#""status":200,
+            "fields":[{"name":"date","value":"now"},{"name":"vary","value":"a"},
+                {"name":"vary","value":"b"},{"name":"location","hash":"0a0b"},
+                {"name":"no name","value":"x"},{"name":"content-length","value":"7"}],
+            "set_cookies":[{"name":"0c","hash":"0d"},{"name":"0e","hash":"0f"}]"#;
+        let expected = [
+            "date: now",
+            "vary: a",
+            "vary: b",
+            "location: 0a0b",
+            "content-length: 7",
+            "set-cookie: 0c=0d",
+            "set-cookie: 0e=0f",
+        ];
+        let whole = r#""end":"whole","status":200,"response":{"bytes":7}"#;
+        let response = answer(Request::default(), whole, ATTEMPT).await;
+        assert_eq!(told(&response), expected);
+        let broken = r#""end":"broken","status":200,"response":{"bytes":3}"#;
+        let response = answer(Request::default(), broken, ATTEMPT).await;
+        assert_eq!(told(&response), expected);
+        assert!(response.into_body().bytes().await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_without_a_body_tells_the_length_that_it_told() {
+        const FIELDS: &str = r#""fields":[{"name":"content-length","value":"99999999999"}]"#;
+        for (status, method) in [(200, Method::HEAD), (304, Method::GET)] {
+            let mut request = Request::default();
+            *request.method_mut() = method;
+            let exchange = format!(r#""end":"whole","status":{status}"#);
+            let attempt = format!(r#""status":{status},{FIELDS}"#);
+            let response = answer(request, &exchange, &attempt).await;
+            assert_eq!(told(&response), ["content-length: 99999999999"]);
+            assert_eq!(response.into_body().bytes().await.unwrap().len(), 0);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_asks_for_a_tunnel_gets_one() {
+        const ATTEMPT: &str = r#""status":101,"fields":[
+            {"name":"upgrade","value":"chat"},{"name":"sec-websocket-accept","hash":"0a"}]"#;
+        let exchange = r#""end":"tunnel","status":101"#;
+        let upgrade = Request::get("/").header(UPGRADE, "chat");
+        let upgrade = upgrade.body(Bytes::new()).unwrap();
+        let response = answer(upgrade, exchange, ATTEMPT).await;
+        assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+        let expected = [
+            "upgrade: chat",
+            "sec-websocket-accept: 0a",
+            "connection: Upgrade",
+        ];
+        assert_eq!(told(&response), expected);
+        let response = answer(Request::default(), exchange, ATTEMPT).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(told(&response), [""; 0]);
     }
 }

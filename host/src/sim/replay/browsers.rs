@@ -71,7 +71,7 @@ mod tests {
             ("c", None, None, 4),
         ];
         let mut text = concat!(
-            r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z"}"#,
+            r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z"}"#,
             "\n"
         )
         .to_owned();

@@ -11,7 +11,7 @@ use http::header::{
 use http::{Method, Request, Uri};
 
 use super::Recording;
-use super::backends::Filler;
+use super::filler::Filler;
 use crate::body::Body;
 use crate::edge::Peer;
 use crate::recording::{Exchange, Field, Header};

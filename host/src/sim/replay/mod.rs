@@ -4,6 +4,7 @@ mod backends;
 mod browsers;
 mod casting;
 mod compose;
+mod filler;
 mod read;
 mod visitors;
 
@@ -17,6 +18,7 @@ pub(crate) use casting::{Cast, cast};
 pub use read::RecordingError;
 pub(crate) use visitors::Visitors;
 
+use super::run::Run;
 use super::scenario::{Backend, Measure, Scenario};
 use super::summary::Summary;
 use super::trace::{Attempt, Client, Entry, Exchange, Names, Outcome, Trace};
@@ -30,7 +32,7 @@ pub(crate) const RECORDED: &str = "recorded";
 ///
 /// ```
 /// let recording: edgelb_host::sim::Recording = concat!(
-///     r#"{"line":"recording","version":1,"time":"2026-11-22T10:00:00.000Z","#,
+///     r#"{"line":"recording","version":2,"time":"2026-11-22T10:00:00.000Z","#,
 ///     r#""backends":[{"name":"A","origin":"http://a.test"}],"settings":[]}"#, "\n",
 /// ).parse()?;
 /// assert_eq!(recording.requests(), 0);
@@ -131,9 +133,16 @@ impl Recording {
                 ..Backend::new(name)
             });
         }
-        // Beyond the last request, so that all of them lie within.
-        let span = self.span() + Duration::from_secs(1);
-        scenario.duration = scenario.duration.max(span);
+        if scenario.duration.is_zero() {
+            // Beyond the last request, so that all of them lie within.
+            scenario.duration = self.span() + Duration::from_secs(1);
+        }
+    }
+
+    /// Leaves out the requests that were not made within this time.
+    pub(crate) fn end_after(&mut self, duration: Duration) {
+        self.exchanges
+            .retain(|it| Duration::from_millis(it.at) < duration);
     }
 
     /// What happened when it was recorded, as a run of the simulator tells it.
@@ -186,6 +195,23 @@ impl Recording {
                 ..Names::default()
             },
         }
+    }
+}
+
+impl Run {
+    /// What the requests of the recording came to, without those of the
+    /// scenario's own clients; where nothing is replayed, nothing.
+    pub fn replayed(&self) -> Summary {
+        let recorded = |client: Option<Client>| {
+            client.is_some_and(|it| it.group == self.scenario.clients.len())
+        };
+        let exchanges = self.trace.exchanges();
+        let exchanges = exchanges.filter(|it| recorded(it.client));
+        let trace = Trace {
+            entries: exchanges.cloned().map(Entry::Exchange).collect(),
+            names: self.trace.names.clone(),
+        };
+        Summary::of(&trace, &self.scenario)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::Scenario;
 use super::check::{Problem, Step};
@@ -21,7 +22,7 @@ impl FromStr for Scenario {
     type Err = ScenarioError;
 
     fn from_str(text: &str) -> Result<Self, ScenarioError> {
-        let scenario = Self::fragment(text)?;
+        let scenario = parse(text)?;
         let problems = scenario.problems();
         if problems.is_empty() {
             return Ok(scenario);
@@ -39,14 +40,18 @@ impl FromStr for Scenario {
 }
 
 impl Scenario {
-    /// A scenario that leaves out what a recording brings: whether its parts go
-    /// together is seen when it is built.
+    /// A scenario that leaves out what a recording brings, its duration among
+    /// that: whether its parts go together is seen when it is built.
     ///
     /// # Errors
     /// It is no TOML, or says something that no scenario says.
     pub fn fragment(text: &str) -> Result<Self, ScenarioError> {
-        toml::from_str(text)
-            .map_err(|error| ScenarioError::Syntax(error.to_string().trim_end().to_owned()))
+        let mut scenario = parse(text)?;
+        let tree = toml::de::DeTable::parse(text).ok();
+        if !tree.is_some_and(|tree| tree.get_ref().contains_key("duration")) {
+            scenario.duration = Duration::ZERO;
+        }
+        Ok(scenario)
     }
 
     /// Whether its parts go together.
@@ -61,6 +66,11 @@ impl Scenario {
         let told = problems.iter().map(ToString::to_string);
         Err(ScenarioError::Contradiction(told.collect()))
     }
+}
+
+fn parse(text: &str) -> Result<Scenario, ScenarioError> {
+    toml::from_str(text)
+        .map_err(|error| ScenarioError::Syntax(error.to_string().trim_end().to_owned()))
 }
 
 /// As a file that reads back as the same.
@@ -166,6 +176,20 @@ share.A = "10% .. 100%"
         let scenario: Scenario = WHOLE.parse().unwrap();
         assert_eq!(scenario.environment["MAX_RETRIES"], "2");
         assert_eq!(scenario.to_string().parse(), Ok(scenario));
+    }
+
+    #[test]
+    fn a_fragment_leaves_the_duration_to_the_recording() {
+        let table = [
+            ("", Duration::ZERO, 60),
+            ("duration = \"1m\"", Duration::from_secs(60), 60),
+            ("duration = \"2m\"", Duration::from_secs(120), 120),
+        ];
+        for (text, fragment, whole) in table {
+            assert_eq!(Scenario::fragment(text).unwrap().duration, fragment);
+            let scenario: Scenario = text.parse().unwrap();
+            assert_eq!(scenario.duration, Duration::from_secs(whole), "{text}");
+        }
     }
 
     #[test]
