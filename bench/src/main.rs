@@ -22,7 +22,12 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// The plain proxy's is that of `edgelb`: allocators are not what is compared.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Compare edgelb with nginx, HAProxy and a plain Rust proxy.
 ///
