@@ -11,7 +11,7 @@ _list:
     @{{ just_executable() }} --list --unsorted
 
 # Everything that CI checks
-test: fmt build clippy doc tests cloudflare deny
+test: fmt build clippy doc tests instructions cloudflare deny
 
 # The code is formatted
 fmt:
@@ -41,6 +41,12 @@ tests *filter: build _nginx _runtimes
 # Of these only the last: `just conformance [RUNTIME]... [PART OF A NAME]...`
 conformance *filter: build _runtimes
     CONFORMANCE=all cargo test --locked --workspace --test conformance -- {{ filter }}
+
+# A decision and a request take no more instructions than they did, give or take 5 %
+# (--write: they take what they take)
+instructions *options: build
+    @.ci/need valgrind
+    ${CARGO_TARGET_DIR:-target}/debug/edgelb-bench instructions {{ options }}
 
 # The adapter for Cloudflare Workers: its types, and its suite on real workerd
 cloudflare: build

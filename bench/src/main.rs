@@ -7,6 +7,7 @@
 
 mod contenders;
 mod cores;
+mod instructions;
 mod load;
 mod measure;
 mod native;
@@ -48,12 +49,15 @@ struct Cli {
 enum Command {
     /// Run the plain Rust proxy alone.
     Native(native::Options),
+    /// Count the instructions of a decision and of a request, and compare them with what they were.
+    Instructions(instructions::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
         Some(Command::Native(options)) => native::serve(options),
+        Some(Command::Instructions(options)) => instructions::check(options),
         None => compare(&cli),
     };
     match outcome {

@@ -8,6 +8,7 @@ use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, VIA};
 use http::request;
 use http_body::Body as _;
 use memchr::{memchr, memchr_iter};
+use smallvec::SmallVec;
 
 use super::bindings::{BodySize, IpAddress};
 use crate::body::Body;
@@ -105,45 +106,51 @@ pub(crate) fn unpack(lines: &[u8]) -> HeaderMap {
 
 /// Carries out edits, in order. The fields that stay keep theirs.
 pub(super) fn apply(edits: &Bytes, headers: &mut HeaderMap) {
-    let mut removed = Vec::with_capacity(LIKELY);
-    let mut added = Vec::with_capacity(LIKELY);
-    let mut start = 0;
-    for end in memchr_iter(b'\n', edits) {
-        let line = start..end;
-        start = end + 1;
-        match edits[line.clone()].split_first() {
-            Some((b'-', name)) => {
-                added.retain(|(_, (added, _)): &(Add, (HeaderName, _))| {
-                    added.as_str().as_bytes() != name
-                });
-                removed.push(name);
-            }
-            Some((b'=', _)) => added.extend(shared_field(edits, line).map(|it| (Add::InPlace, it))),
-            Some((b'+', _)) => added.extend(shared_field(edits, line).map(|it| (Add::Last, it))),
-            Some(_) | None => {}
+    // First all removals at once, as the fields behind one have to be moved.
+    let mut removed = SmallVec::<[&[u8]; LIKELY]>::new();
+    let mut additions = 0;
+    for line in lines(edits) {
+        match edits[line].split_first() {
+            Some((b'-', name)) => removed.push(name),
+            Some(_) => additions += 1,
+            None => {}
         }
     }
     let stays = |name: &HeaderName| !removed.contains(&name.as_str().as_bytes());
-    headers::retain(headers, stays, added.len());
-    for (add, (name, value)) in added {
-        match add {
-            Add::InPlace => drop(headers.insert(name, value)),
-            Add::Last => drop(headers.append(name, value)),
+    headers::retain(headers, stays, additions);
+
+    let mut added = false;
+    for line in lines(edits) {
+        match edits[line.clone()].split_first() {
+            // It takes what was added before it, too.
+            Some((b'-', gone)) if added => {
+                headers::retain(headers, |name| name.as_str().as_bytes() != gone, 0);
+            }
+            Some((b'=', _)) => {
+                if let Some((name, value)) = shared_field(edits, line) {
+                    headers.insert(name, value);
+                    added = true;
+                }
+            }
+            Some((b'+', _)) => {
+                if let Some((name, value)) = shared_field(edits, line) {
+                    headers.append(name, value);
+                    added = true;
+                }
+            }
+            Some(_) | None => {}
         }
     }
 }
 
-/// How many edits of a kind there seldom are more of.
-const LIKELY: usize = 8;
-
-/// Where an edit's field goes.
-#[derive(Clone, Copy)]
-enum Add {
-    /// Where the first of its name is, all of which it replaces.
-    InPlace,
-    /// Behind what is there.
-    Last,
+/// Where each line is, without its line feed.
+fn lines(edits: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    memchr_iter(b'\n', edits).map(move |end| std::mem::replace(&mut start, end + 1)..end)
 }
+
+/// How many removals there seldom are more of.
+const LIKELY: usize = 8;
 
 /// What is known of a body.
 pub(super) fn size(body: &Body) -> BodySize {

@@ -1,7 +1,5 @@
 //! One line a request.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
@@ -16,6 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::access_log::{AccessLog, LogFormat};
 use super::connection::Context;
+use super::entry::Entry;
 use super::record::{Known, SharedSum, Take};
 use super::redact::Redacted;
 use crate::body::{Body, BodyError};
@@ -142,57 +141,25 @@ impl Line {
         let host = self
             .host
             .as_ref()
-            .map_or("-".into(), |host| String::from_utf8_lossy(host.as_bytes()));
+            .map_or(b"-".as_slice(), HeaderValue::as_bytes);
         let target = Redacted(self.target.as_ref().map_or("*", PathAndQuery::as_str));
-        let time = humantime::format_rfc3339_millis(SystemTime::now());
-        let client = self.progress.client().unwrap_or(self.peer);
-        let attempts = self.progress.attempts();
-        let duration = self.begun.elapsed().as_secs_f64() * 1e3;
-        let Self {
-            method,
-            status,
-            bytes,
-            ..
-        } = self;
-        let mut line = String::with_capacity(192);
-        // Writing to a string does not fail.
-        let _ = match format {
-            LogFormat::Text => writeln!(
-                line,
-                "{time} {client} \"{method} {} {}\" {status} {bytes} {duration:.3} {} {attempts}",
-                visible(&host),
-                visible(&target.to_string()),
-                backend.unwrap_or("-"),
-            ),
-            LogFormat::Json => writeln!(
-                line,
-                r#"{{"time":"{time}","client":"{client}","method":"{method}","host":{},"target":{},"status":{status},"bytes":{bytes},"duration_ms":{duration:.3},"backend":{},"attempts":{attempts}}}"#,
-                serde_json::Value::from(visible(&host)),
-                serde_json::Value::from(visible(&target.to_string())),
-                serde_json::Value::from(backend),
-            ),
+        let entry = Entry {
+            time: SystemTime::now(),
+            client: self.progress.client().unwrap_or(self.peer),
+            method: self.method.as_str(),
+            host: &String::from_utf8_lossy(host),
+            target,
+            status: self.status,
+            bytes: self.bytes,
+            duration: self.begun.elapsed(),
+            backend,
+            attempts: self.progress.attempts(),
         };
-        line
-    }
-}
-
-/// What a client sends, as visible ASCII: it must neither end the quotes around
-/// it nor tell a terminal what to do.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    let is_fit = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
-    if text.bytes().all(is_fit) {
-        return text.into();
-    }
-    let mut escaped = String::with_capacity(2 * text.len());
-    for byte in text.bytes() {
-        if is_fit(byte) {
-            escaped.push(byte.into());
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(escaped, "%{byte:02X}");
+        match format {
+            LogFormat::Text => entry.text(),
+            LogFormat::Json => entry.json(),
         }
     }
-    escaped.into()
 }
 
 impl Drop for Line {
@@ -297,24 +264,5 @@ impl HttpBody for Summed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_client_sends_is_shown_in_visible_ascii() {
-        let table = [
-            ("/a?b=*", "/a?b=*"),
-            ("/\u{9b}2J", "/%C2%9B2J"),
-            ("/\u{202e}x\u{7f}", "/%E2%80%AEx%7F"),
-            ("a\" 200", "a%22%20200"),
-            ("\tx", "%09x"),
-        ];
-        for (text, shown) in table {
-            assert_eq!(visible(text), shown);
-        }
     }
 }

@@ -4,6 +4,7 @@ mod access_log;
 mod append;
 mod client_io;
 mod connection;
+mod entry;
 mod interim;
 mod limits;
 mod line;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{self, COOKIE, HOST, HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use super::line::visible;
+use super::entry::visible;
 use super::record::Recorded;
 use super::redact::Redacted;
 use super::salt::Salt;

@@ -17,9 +17,19 @@ pub(super) struct Redacted<'a>(pub(super) &'a str);
 
 /// A piece of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece<'a> {
+pub(super) enum Piece<'a> {
     Shown(&'a str),
     Hidden(&'a str),
+}
+
+impl<'a> Piece<'a> {
+    /// What stands for it.
+    pub(super) fn shown(self) -> &'a str {
+        match self {
+            Self::Shown(text) => text,
+            Self::Hidden(_) => "*",
+        }
+    }
 }
 
 impl<'a> Redacted<'a> {
@@ -34,7 +44,8 @@ impl<'a> Redacted<'a> {
         hidden
     }
 
-    fn pieces(&self, mut tell: impl FnMut(Piece<'a>)) {
+    /// Tells them in order.
+    pub(super) fn pieces(&self, mut tell: impl FnMut(Piece<'a>)) {
         // That of a server-wide OPTIONS (RFC 9112 section 3.2.4).
         if self.0 == "*" {
             return tell(Piece::Shown("*"));
@@ -81,11 +92,7 @@ impl fmt::Display for Redacted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut written = Ok(());
         self.pieces(|piece| {
-            let text = match piece {
-                Piece::Shown(text) => text,
-                Piece::Hidden(_) => "*",
-            };
-            written = written.and_then(|()| f.write_str(text));
+            written = written.and_then(|()| f.write_str(piece.shown()));
         });
         written
     }

@@ -1,0 +1,308 @@
+//! How many instructions a decision and a whole request take, as callgrind
+//! counts them: what else the machine does is not in them, so a guard can be
+//! strict where times would have to be lax.
+//!
+//! What they took before is in a file of the repository. Programs that are
+//! compiled without optimisation count as well as others: the component in
+//! them is the shipped one, and of the rest they show what is done more often.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+
+use crate::process::free_address;
+
+/// By how much a count may grow: a part in twenty.
+const TOLERANCE: f64 = 1.05;
+/// Decisions and requests that are counted.
+const COUNT: u32 = 1_000;
+/// Requests before these: pools fill, buffers grow, what is lazy happens.
+const WARM_UP: u32 = 100;
+/// How long the proxy may take to start under valgrind, which compiles the
+/// component fifty times as slowly.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Instructions each takes, by what they are of.
+type Counts = BTreeMap<String, u64>;
+
+/// What to count, and what to compare it with.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// What they took before, by profile.
+    #[arg(long, value_name = "FILE", default_value = "bench/instructions.json")]
+    baseline: PathBuf,
+    /// Write what they take now to that file.
+    #[arg(long)]
+    write: bool,
+}
+
+/// Counts, and compares.
+///
+/// # Errors
+/// Something takes over 5 % more than before; valgrind is not installed.
+pub(crate) fn check(options: &Options) -> anyhow::Result<()> {
+    let programs = std::env::current_exe()?;
+    let programs = programs
+        .parent()
+        .context("the program is in no directory")?;
+    let profile = if cfg!(debug_assertions) {
+        "dev"
+    } else {
+        "release"
+    };
+    let counts = Counts::from([
+        ("decision".to_owned(), decision(programs)?),
+        ("request".to_owned(), request(programs)?),
+    ]);
+    let mut baseline: BTreeMap<String, Counts> = match fs::read(&options.baseline) {
+        Ok(text) => serde_json::from_slice(&text)
+            .with_context(|| format!("`{}` is malformed", options.baseline.display()))?,
+        Err(_) => BTreeMap::new(),
+    };
+    if options.write {
+        baseline.insert(profile.to_owned(), counts);
+        let text = serde_json::to_string_pretty(&baseline)?;
+        return Ok(fs::write(&options.baseline, text + "\n")?);
+    }
+    let before = baseline.get(profile).with_context(|| {
+        let file = options.baseline.display();
+        format!("`{file}` has nothing of the profile `{profile}`: --write it")
+    })?;
+    judge(&counts, before)
+}
+
+fn judge(counts: &Counts, before: &Counts) -> anyhow::Result<()> {
+    let mut grown = Vec::new();
+    for (name, &count) in counts {
+        let before = *before
+            .get(name)
+            .with_context(|| format!("the baseline has no `{name}`: --write it"))?;
+        let ratio = count as f64 / before as f64;
+        let line =
+            format!("{name}: {count} instructions, {before} before, {ratio:.3} times as many");
+        writeln!(std::io::stdout(), "{line}")?;
+        if ratio > TOLERANCE {
+            grown.push(line);
+        } else if ratio < 1.0 / TOLERANCE {
+            writeln!(std::io::stdout(), "  keep it: run with --write")?;
+        }
+    }
+    if grown.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "over {:.0} % more than before; if it is worth that, run with --write:\n{}",
+        (TOLERANCE - 1.0) * 100.0,
+        grown.join("\n")
+    )
+}
+
+/// Of one `begin` and one `settle`, lowering and lifting included.
+fn decision(programs: &Path) -> anyhow::Result<u64> {
+    let program = programs.join("examples/decision");
+    let component = programs.join("../components/balancer.wasm");
+    let output = callgrind(&["--toggle-collect=*::pair"])
+        .arg(program)
+        .arg(component)
+        .arg(COUNT.to_string())
+        .output()
+        .map_err(|_| missing())?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Two come before those that it is asked for.
+    collected(&said).map(|all| all / u64::from(COUNT + 2))
+}
+
+/// Of one request through `edgelb serve`, all of its threads.
+fn request(programs: &Path) -> anyhow::Result<u64> {
+    let directory =
+        std::env::temp_dir().join(format!("edgelb-instructions-{}", std::process::id()));
+    fs::create_dir(&directory)?;
+    let counted = count_requests(programs, &directory);
+    fs::remove_dir_all(&directory)?;
+    counted
+}
+
+fn count_requests(programs: &Path, directory: &Path) -> anyhow::Result<u64> {
+    let backends = [backend()?, backend()?];
+    let address = free_address()?;
+    let mut command = callgrind(&["--instr-atstart=no"]);
+    command
+        .arg(programs.join("edgelb"))
+        .args(["serve", "--threads", "1", "--listen"])
+        .arg(address.to_string())
+        .arg("--access-log")
+        .arg(directory.join("access.log"))
+        .env("BACKEND_A", format!("http://{}", backends[0]))
+        .env("BACKEND_B", format!("http://{}", backends[1]))
+        .env("SESSION_COOKIE_SECRET", "0123456789abcdef0123");
+    let stderr = directory.join("stderr");
+    let mut proxy = command
+        .stderr(fs::File::create(&stderr)?)
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|_| missing())?;
+    let loaded = load(&mut proxy, address);
+    let stopped = Command::new("kill").arg(proxy.id().to_string()).status();
+    let ended = proxy.wait();
+    let said = fs::read_to_string(&stderr).unwrap_or_default();
+    loaded.with_context(|| format!("edgelb under valgrind:\n{said}"))?;
+    stopped?;
+    ended?;
+    collected(&said).map(|all| all / u64::from(COUNT))
+}
+
+/// One client, one connection, a session.
+fn load(proxy: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut stream = loop {
+        if let Ok(stream) = TcpStream::connect(address) {
+            break stream;
+        }
+        if proxy.try_wait()?.is_some() || begun.elapsed() > PATIENCE {
+            bail!("it does not accept connections");
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let head = ask(&mut stream, "")?;
+    let session = head
+        .split_once("edgelb=")
+        .and_then(|(_, rest)| rest.split(';').next())
+        .context("no session is set")?;
+    let cookie = format!("cookie: a=1; edgelb={session}; b=2\r\n");
+    for _ in 0..WARM_UP {
+        ask(&mut stream, &cookie)?;
+    }
+    instrument(proxy, "on")?;
+    for _ in 0..COUNT {
+        ask(&mut stream, &cookie)?;
+    }
+    // The last line is written once others could have come.
+    thread::sleep(Duration::from_millis(200));
+    instrument(proxy, "off")
+}
+
+fn instrument(proxy: &Child, state: &str) -> anyhow::Result<()> {
+    let output = Command::new("callgrind_control")
+        .args(["-i", state])
+        .arg(proxy.id().to_string())
+        .output()
+        .map_err(|_| missing())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    bail!(
+        "callgrind_control: {}",
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Asks as a browser does; answers the head.
+fn ask(stream: &mut TcpStream, cookie: &str) -> anyhow::Result<String> {
+    let request = format!(
+        "GET /stream/movie/tt0111161.json HTTP/1.1\r\nhost: lb.example\r\n\
+         user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0\r\n\
+         accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
+         accept-language: en-GB,en;q=0.5\r\naccept-encoding: gzip, deflate, br\r\n{cookie}\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut response = Vec::new();
+    let mut chunk = [0; 4096];
+    while !response.ends_with(BODY) {
+        match stream.read(&mut chunk)? {
+            0 => bail!("closed after {:?}", String::from_utf8_lossy(&response)),
+            read => response.extend_from_slice(&chunk[..read]),
+        }
+    }
+    let response = String::from_utf8(response)?;
+    if response.starts_with("HTTP/1.1 200 ") {
+        Ok(response)
+    } else {
+        bail!("answered {response:?}")
+    }
+}
+
+const BODY: &[u8] = b"\r\n\r\nhello\n";
+
+/// A backend that costs nothing that is counted.
+fn backend() -> anyhow::Result<SocketAddr> {
+    const RESPONSE: &[u8] =
+        b"HTTP/1.1 200 OK\r\nserver: backend\r\ndate: Sun, 22 Nov 2026 11:40:19 GMT\r\n\
+        content-type: text/plain\r\ncontent-length: 6\r\nconnection: keep-alive\r\n\r\nhello\n";
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let _ = stream.set_nodelay(true);
+                let mut chunk = [0; 4096];
+                // Heads come whole, one at a time.
+                while stream.read(&mut chunk).is_ok_and(|read| read > 0) {
+                    if stream.write_all(RESPONSE).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Ok(address)
+}
+
+fn callgrind(options: &[&str]) -> Command {
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(options);
+    command
+}
+
+/// `Collected : 123` of what valgrind says at its end.
+fn collected(said: &str) -> anyhow::Result<u64> {
+    said.lines()
+        .filter_map(|line| line.split_once("Collected :"))
+        .find_map(|(_, count)| count.trim().parse().ok())
+        .ok_or_else(|| anyhow!("valgrind counted nothing:\n{said}"))
+}
+
+fn missing() -> anyhow::Error {
+    anyhow!("valgrind is not installed: apt-get install valgrind")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(decision: u64, request: u64) -> Counts {
+        let counts = [("decision", decision), ("request", request)];
+        counts.map(|(name, count)| (name.to_owned(), count)).into()
+    }
+
+    #[test]
+    fn five_percent_more_is_what_may_be_and_no_more() {
+        let before = counts(1_000, 2_000);
+        assert!(judge(&counts(1_050, 2_100), &before).is_ok());
+        assert!(judge(&counts(500, 2_000), &before).is_ok());
+        let error = judge(&counts(1_000, 2_101), &before).map_err(|it| it.to_string());
+        let error = error.err().unwrap_or_default();
+        assert!(
+            error.contains("request: 2101") && !error.contains("decision"),
+            "{error}"
+        );
+        assert!(judge(&counts(1, 1), &Counts::new()).is_err());
+    }
+
+    #[test]
+    fn the_count_is_what_valgrind_says_last() {
+        let said = "==7== Events    : Ir\n==7== Collected : 162104164\n==7== \n";
+        assert_eq!(collected(said).ok(), Some(162_104_164));
+        assert!(collected("==7== Command: edgelb").is_err());
+    }
+}
