@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use serde::{Deserialize, Serialize};
 
-use super::scenario::optional;
+use super::scenario::{optional, optional_size};
 use crate::metering::Grant;
 
 const KIB: usize = 1 << 10;
@@ -63,7 +63,11 @@ pub struct Limits {
     pub cpu_time: Option<Duration>,
     /// Bytes of memory of one isolate: all its linear memories together, in
     /// pages of 64 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub memory: Option<usize>,
     /// Requests that one request may send. To send another fails at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,14 +82,26 @@ pub struct Limits {
     #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub wall_time: Option<Duration>,
     /// Bytes of a request's URL, as in `http://host/path?query`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub url_size: Option<usize>,
     /// Bytes of all fields of a request together, as HTTP/1.1 writes them:
     /// each with its colon, a space and the end of its line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub request_header_size: Option<usize>,
     /// The same of a response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub response_header_size: Option<usize>,
 }
 

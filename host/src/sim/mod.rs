@@ -34,7 +34,7 @@ pub use run::{Run, Simulation, SimulationError};
 pub use running::Running;
 pub use scenario::{
     Arrivals, Backend, Bound, Clients, Expectation, Fault, FaultKind, Latency, Link, Location,
-    Measure, Scenario, ScenarioError, Share,
+    Measure, Scenario, ScenarioError, Share, Unit,
 };
 pub use shrink::shrink;
 pub use summary::Summary;
