@@ -6,6 +6,7 @@ mod backend;
 mod builder;
 mod clients;
 mod dice;
+mod identity;
 mod laws;
 mod limits;
 mod lines;

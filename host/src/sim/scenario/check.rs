@@ -9,6 +9,7 @@ use http::Method;
 use http::uri::{Authority, PathAndQuery};
 use humantime::format_duration;
 
+use super::super::identity::Identity;
 use super::values::LONGEST;
 use super::{Fault, FaultKind, Scenario, Unit};
 
@@ -17,7 +18,6 @@ pub(crate) const DEFAULT_LOCATION: &str = "edge";
 /// What one machine can hold of each: more is a slip of the finger.
 const MOST_ISOLATES: usize = 1_000;
 const MOST_WORKERS: usize = 1_000_000;
-/// Each group has 65,536 addresses of its own.
 const MOST_CLIENTS: usize = 1 << 16;
 const MOST_GROUPS: usize = 256;
 const MOST_BYTES: usize = 64 << 20;
@@ -122,6 +122,7 @@ impl Scenario {
             let mut check = Checker::new(&mut problems, "clients", index, subject);
             check.name("name", &clients.name, groups.get(..index));
             check.begins(clients.at, end);
+            check.identity(&clients.name, groups.get(..index));
             if index == MOST_GROUPS {
                 check.say("name", "there are more than 256 groups");
             }
@@ -236,6 +237,16 @@ impl<'a> Checker<'a> {
         }
         if before.is_some_and(|before| before.contains(&name)) {
             self.tell(field, "there is another of that name");
+        }
+    }
+
+    /// One name in two million is taken by another.
+    fn identity(&mut self, name: &str, before: Option<&[&str]>) {
+        let same =
+            |other: &&&str| **other != name && Identity::of(other).collides(Identity::of(name));
+        if let Some(other) = before.and_then(|before| before.iter().find(same)) {
+            let message = format!("requests would have the ids of those of `{other}`: rename it");
+            self.tell("name", &message);
         }
     }
 
