@@ -137,6 +137,17 @@ impl Preset {
             },
         }
     }
+
+    /// Whether what exceeds this limit takes along the isolate around the
+    /// instance, and all that is known there. Cloudflare starts another for the
+    /// requests that follow, and lets those under way go on
+    /// (<https://developers.cloudflare.com/workers/platform/limits/#memory>).
+    pub(crate) fn ends_isolate(self, limit: Limit) -> bool {
+        match self {
+            Self::CloudflareFree | Self::CloudflarePaid => limit.ends_instance(),
+            Self::None | Self::Spin => false,
+        }
+    }
 }
 
 impl From<Preset> for Limits {
@@ -221,6 +232,26 @@ impl Limits {
 }
 
 impl Limit {
+    const ALL: [Self; 7] = [
+        Self::CpuTime,
+        Self::Memory,
+        Self::Subrequests,
+        Self::WallTime,
+        Self::UrlSize,
+        Self::RequestHeaderSize,
+        Self::ResponseHeaderSize,
+    ];
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|limit| limit.name() == name)
+    }
+
+    /// Whether an instance that exceeds it is lost.
+    pub(crate) fn ends_instance(self) -> bool {
+        matches!(self, Self::CpuTime | Self::Memory)
+    }
+
     /// As in a trace, and in a scenario's `limits`.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -115,7 +115,7 @@ pub(super) fn verdict(scenario: &Scenario, run: &Run) -> bool {
     if passed {
         let expected = scenario.expect.bounds().len();
         let laws = match run.laws.len() {
-            9 => "all laws".to_owned(),
+            10 => "all laws".to_owned(),
             laws => format!("the {laws} laws that can be checked here"),
         };
         println!("passed: {laws}, {expected} of {expected} expectations");
