@@ -57,13 +57,12 @@ deny: _deny
              && echo 'advisories: SKIPPED, their database cannot be fetched from here'; } \
         || { cat target/advisories.log; exit 1; }
 
-# The shipped scenarios with as many seeds as the unoptimised host has through in three
-# minutes on two cores, and a third of the rate that it reaches
+# The shipped scenarios with 32 seeds each, and the simulator's rate; unoptimised, three minutes on two cores
 scenarios seeds="0..32": build
     {{ target }}/debug/edgelb sim scenarios/*.toml --seeds {{ seeds }}
     .ci/rate {{ target }}/debug/edgelb 5000
 
-# The same with 256 seeds each, and the rate that is promised; minutes
+# The same optimised, with 256 seeds each, and the rate that is promised; minutes
 simulate seeds="0..256":
     cargo build --locked --release
     {{ target }}/release/edgelb sim scenarios/*.toml --seeds {{ seeds }}

@@ -11,10 +11,11 @@ use http::Request;
 use super::backend::{Handler, handler};
 use super::location::{Birth, Runtime, Starter};
 use super::replay::{Recording, cast};
-use super::run::{Simulation, SimulationError, in_virtual_time};
+use super::run::{Simulation, SimulationError};
 use super::scenario::{
     Backend, Clients, DEFAULT_LOCATION, Fault, Location, Scenario, ScenarioError,
 };
+use super::virtual_time::in_virtual_time;
 use crate::edge::{Door, Edge, EdgeBuilder};
 use crate::error::EdgeError;
 use crate::metering::Metering;

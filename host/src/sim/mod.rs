@@ -24,6 +24,7 @@ mod summary;
 mod sweep;
 mod talk;
 mod trace;
+mod virtual_time;
 mod world;
 
 pub use builder::SimulationBuilder;
