@@ -11,8 +11,11 @@ use http::Request;
 use super::backend::{Handler, handler};
 use super::location::{Birth, Runtime, Starter};
 use super::replay::{Recording, cast};
-use super::run::{Simulation, SimulationError, in_virtual_time};
-use super::scenario::{Backend, Clients, DEFAULT_LOCATION, Fault, Location, Scenario};
+use super::run::{Simulation, SimulationError};
+use super::scenario::{
+    Backend, Clients, DEFAULT_LOCATION, Fault, Location, Scenario, ScenarioError,
+};
+use super::virtual_time::in_virtual_time;
 use crate::edge::{Door, Edge, EdgeBuilder};
 use crate::error::EdgeError;
 use crate::metering::Metering;
@@ -150,14 +153,16 @@ impl SimulationBuilder {
     /// refuses its configuration.
     pub fn build(mut self) -> Result<Simulation, SimulationError> {
         let mut scenario = self.scenario;
-        if let Some(recording) = &mut self.recording {
-            recording.furnish(&mut scenario);
-            recording.end_after(scenario.duration);
-        }
         if scenario.locations.is_empty() {
             scenario.locations.push(Location::new(DEFAULT_LOCATION));
         }
-        scenario.validate().map_err(SimulationError::Scenario)?;
+        if let Some(recording) = &mut self.recording {
+            recording.furnish(&mut scenario);
+            recording.end_after(scenario.duration);
+            scenario.validate_until(Some(scenario.duration))?;
+        } else {
+            scenario.validate()?;
+        }
         for backend in &scenario.backends {
             let variable = format!("BACKEND_{}", backend.name);
             let authority = authority(backend);
@@ -176,11 +181,16 @@ impl SimulationBuilder {
             .build()?;
         let configuration = edge.configuration().cloned().map(Arc::new);
         let starter = self.starter.unwrap_or_else(|| starter(edge));
+        let mut unknown = Vec::new();
         for configured in configuration.iter().flat_map(|it| &it.backends) {
             let mut backends = scenario.backends.iter();
-            if let Some(index) = backends.position(|it| it.name == configured.name) {
-                authorities.insert(configured.authority.clone(), index);
+            match backends.position(|it| it.name == configured.name) {
+                Some(index) => drop(authorities.insert(configured.authority.clone(), index)),
+                None => unknown.push(configured.name.as_str()),
             }
+        }
+        if !unknown.is_empty() {
+            return Err(without_model(&unknown).into());
         }
         let cast = match self.recording.map(Arc::new) {
             None => None,
@@ -209,6 +219,17 @@ fn starter(edge: Edge) -> Starter {
         let isolate = edge.elsewhere(birth.upstream, birth.clock, birth.seed, birth.events)?;
         Ok(Arc::new(isolate) as Arc<dyn Runtime>)
     })
+}
+
+/// What is to become of requests to these, nothing says.
+fn without_model(names: &[&str]) -> ScenarioError {
+    let told = names.iter().map(|name| {
+        format!(
+            "environment: BACKEND_{name}: there is no backend `{name}` in the scenario \
+             (for one whose name does not resolve, give it a fault of kind `dns`)"
+        )
+    });
+    ScenarioError::Contradiction(told.collect())
 }
 
 fn authority(backend: &Backend) -> String {

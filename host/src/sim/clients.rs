@@ -1,6 +1,6 @@
 //! Who asks: when, for what, and what they make of the answers.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use rand_pcg::Pcg64Mcg;
 use tokio::task::JoinSet;
 
 use super::dice;
+use super::identity::Identity;
 use super::location::Site;
 use super::scenario::{Arrivals, Clients};
 use super::talk::{all, blank, conclude, origin, reap, receive};
@@ -27,6 +28,7 @@ pub(crate) struct Group {
     world: Arc<World>,
     sites: Arc<[Site]>,
     index: usize,
+    identity: Identity,
     people: Vec<Mutex<Person>>,
 }
 
@@ -47,9 +49,10 @@ struct Cookie {
 
 impl Group {
     pub(crate) fn new(world: Arc<World>, sites: Arc<[Site]>, index: usize) -> Self {
-        let count = world.scenario.clients.get(index);
-        let count = count.map_or(0, |clients| clients.count.get());
+        let clients = world.scenario.clients.get(index);
+        let count = clients.map_or(0, |clients| clients.count.get());
         Self {
+            identity: Identity::of(clients.map_or("", |clients| &clients.name)),
             world,
             sites,
             index,
@@ -143,8 +146,7 @@ impl Group {
         let mut dice = self.world.dice.of(&clients.name, number);
         let drawn = dice::below(&mut dice, self.people.len());
         let person = person.unwrap_or(drawn);
-        // Unique in the run, and the same whatever else the scenario has.
-        let id = (self.index as u64) << 40 | number;
+        let id = self.identity.request(number);
         let client = Client {
             group: self.index,
             number: u32::try_from(person).unwrap_or(u32::MAX),
@@ -185,14 +187,16 @@ impl Group {
         let named = clients.location.as_ref();
         let named = named.and_then(|name| locations.iter().position(|it| it.name == *name));
         named.unwrap_or_else(|| {
-            let mut dice = (self.world.dice).of("place", self.peer(clients, person).into_number());
+            let address = self.address(clients, person).to_bits();
+            let mut dice = (self.world.dice).of("place", u64::from(address));
             dice::below(&mut dice, locations.len())
         })
     }
 
-    fn peer(&self, clients: &Clients, person: usize) -> Address {
-        let addresses = clients.addresses.map_or(usize::MAX, |it| it.get() as usize);
-        Address((self.index as u32) << 16 | (person % addresses) as u32 & 0xFFFF)
+    fn address(&self, clients: &Clients, person: usize) -> Ipv4Addr {
+        let person = person as u64;
+        let number = (clients.addresses).map_or(person, |it| person % u64::from(it.get()));
+        self.identity.address(number)
     }
 
     fn compose(
@@ -218,8 +222,8 @@ impl Group {
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = Uri::try_from(target).unwrap_or_default();
-        let peer = Peer(self.peer(clients, person).ip());
-        request.extensions_mut().insert(peer);
+        let address = self.address(clients, person);
+        request.extensions_mut().insert(Peer(address.into()));
         let fields = request.headers_mut();
         if let Ok(host) = HeaderValue::from_str(&self.world.scenario.host) {
             fields.insert(HOST, host);
@@ -287,20 +291,6 @@ impl Group {
             });
         }
         person.home = origin(&self.world, response.headers());
-    }
-}
-
-/// The last four bytes of an address in 10.0.0.0/8.
-#[derive(Clone, Copy)]
-struct Address(u32);
-
-impl Address {
-    fn ip(self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from(0x0A00_0000 | self.0 & 0x00FF_FFFF))
-    }
-
-    fn into_number(self) -> u64 {
-        u64::from(self.0)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request};
 use serde::{Deserialize, Serialize};
 
-use super::scenario::optional;
+use super::scenario::{optional, optional_size};
 use crate::metering::Grant;
 
 const KIB: usize = 1 << 10;
@@ -63,7 +63,11 @@ pub struct Limits {
     pub cpu_time: Option<Duration>,
     /// Bytes of memory of one isolate: all its linear memories together, in
     /// pages of 64 KiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub memory: Option<usize>,
     /// Requests that one request may send. To send another fails at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,14 +82,26 @@ pub struct Limits {
     #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub wall_time: Option<Duration>,
     /// Bytes of a request's URL, as in `http://host/path?query`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub url_size: Option<usize>,
     /// Bytes of all fields of a request together, as HTTP/1.1 writes them:
     /// each with its colon, a space and the end of its line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub request_header_size: Option<usize>,
     /// The same of a response.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_size::deserialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub response_header_size: Option<usize>,
 }
 
@@ -119,6 +135,17 @@ impl Preset {
                 subrequests: Some(10_000),
                 ..Limits::of_cloudflare(self)
             },
+        }
+    }
+
+    /// Whether what exceeds this limit takes along the isolate around the
+    /// instance, and all that is known there. Cloudflare starts another for the
+    /// requests that follow, and lets those under way go on
+    /// (<https://developers.cloudflare.com/workers/platform/limits/#memory>).
+    pub(crate) fn ends_isolate(self, limit: Limit) -> bool {
+        match self {
+            Self::CloudflareFree | Self::CloudflarePaid => limit.ends_instance(),
+            Self::None | Self::Spin => false,
         }
     }
 }
@@ -205,6 +232,26 @@ impl Limits {
 }
 
 impl Limit {
+    const ALL: [Self; 7] = [
+        Self::CpuTime,
+        Self::Memory,
+        Self::Subrequests,
+        Self::WallTime,
+        Self::UrlSize,
+        Self::RequestHeaderSize,
+        Self::ResponseHeaderSize,
+    ];
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|limit| limit.name() == name)
+    }
+
+    /// Whether an instance that exceeds it is lost.
+    pub(crate) fn ends_instance(self) -> bool {
+        matches!(self, Self::CpuTime | Self::Memory)
+    }
+
     /// As in a trace, and in a scenario's `limits`.
     pub(crate) fn name(self) -> &'static str {
         match self {

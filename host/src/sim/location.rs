@@ -10,7 +10,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::dice;
 use super::network::Network;
-use super::platform::Invocation;
+use super::platform::{Aftermath, Invocation};
 use super::trace::{Entry, Isolate};
 use super::world::World;
 use crate::body::Body;
@@ -139,9 +139,25 @@ impl Site {
         // Whoever comes before it is up waits for it, not the first alone.
         self.world.until(slot.ready).await;
         let answering = slot.runtime.fetch(request);
-        let response = invocation.run(slot.isolate, answering).await;
-        self.leave(slot.isolate);
+        let (response, aftermath) = invocation.run(slot.isolate, answering).await;
+        match aftermath {
+            Aftermath::Stays => self.leave(slot.isolate),
+            Aftermath::Gone => self.vacate(&slot),
+        }
         Ok(response)
+    }
+
+    /// An isolate is gone, unless another has taken its place already.
+    fn vacate(&self, gone: &Slot) {
+        for place in &mut self.state().slots {
+            let slot = place.take_if(|it| Arc::ptr_eq(&it.runtime, &gone.runtime));
+            if let Some(slot) = slot {
+                self.world.note(Entry::Evicted {
+                    at: self.world.millis(),
+                    isolate: slot.isolate,
+                });
+            }
+        }
     }
 
     /// An isolate has answered, and was not idle until now.

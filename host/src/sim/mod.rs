@@ -6,6 +6,7 @@ mod backend;
 mod builder;
 mod clients;
 mod dice;
+mod identity;
 mod laws;
 mod limits;
 mod lines;
@@ -23,6 +24,7 @@ mod summary;
 mod sweep;
 mod talk;
 mod trace;
+mod virtual_time;
 mod world;
 
 pub use builder::SimulationBuilder;
@@ -34,7 +36,7 @@ pub use run::{Run, Simulation, SimulationError};
 pub use running::Running;
 pub use scenario::{
     Arrivals, Backend, Bound, Clients, Expectation, Fault, FaultKind, Latency, Link, Location,
-    Measure, Scenario, ScenarioError, Share,
+    Measure, Scenario, ScenarioError, Share, Unit,
 };
 pub use shrink::shrink;
 pub use summary::Summary;

@@ -26,6 +26,15 @@ pub(crate) struct Invocation {
     pub(crate) request: u64,
 }
 
+/// What becomes of an isolate once it has answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aftermath {
+    /// It serves others, even if its instance was lost.
+    Stays,
+    /// It takes no more requests, and what it knew is gone.
+    Gone,
+}
+
 impl Invocation {
     /// The answer to a request that gets to no isolate.
     pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
@@ -33,12 +42,13 @@ impl Invocation {
         Some(self.exceed(limit, None))
     }
 
-    /// What an isolate answers, or what is answered for it.
+    /// What an isolate answers, or what is answered for it, and whether that was
+    /// the end of the isolate.
     pub(crate) async fn run(
         self,
         isolate: Isolate,
         answering: impl Future<Output = Response<Body>>,
-    ) -> Response<Body> {
+    ) -> (Response<Body>, Aftermath) {
         let limits = &self.world.limits;
         let deadline = limits.wall_time.map(|time| Instant::now() + time);
         let answered = match deadline {
@@ -46,22 +56,27 @@ impl Invocation {
             Some(deadline) => timeout_at(deadline, answering).await,
         };
         let Ok(response) = answered else {
-            return self.exceed(Limit::WallTime, Some(isolate));
+            let response = self.exceed(Limit::WallTime, Some(isolate));
+            return (response, Aftermath::Stays);
         };
         let limit = match response.extensions().get() {
             Some(exceeded) => Some(limit(*exceeded)),
             None => limits.exceeded_by_response(response.headers()),
         };
+        let aftermath = match limit {
+            Some(limit) if limits.preset.ends_isolate(limit) => Aftermath::Gone,
+            Some(_) | None => Aftermath::Stays,
+        };
         if let Some(limit) = limit {
-            return self.exceed(limit, Some(isolate));
+            return (self.exceed(limit, Some(isolate)), aftermath);
         }
         let account = response.extensions().get().cloned();
         if (deadline.is_none() && account.is_none())
             || response.status() == StatusCode::SWITCHING_PROTOCOLS
         {
-            return response;
+            return (response, aftermath);
         }
-        response.map(|body| {
+        let response = response.map(|body| {
             Body::new(Limited {
                 body,
                 deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
@@ -69,7 +84,8 @@ impl Invocation {
                 invocation: self,
                 isolate,
             })
-        })
+        });
+        (response, aftermath)
     }
 
     fn exceed(&self, limit: Limit, isolate: Option<Isolate>) -> Response<Body> {
@@ -88,7 +104,7 @@ impl Invocation {
 }
 
 /// What a platform answers in the place of an isolate.
-fn answer(platform: Preset, limit: Limit) -> Response<Body> {
+pub(super) fn answer(platform: Preset, limit: Limit) -> Response<Body> {
     let (status, error) = match limit {
         Limit::CpuTime | Limit::Memory => (StatusCode::BAD_GATEWAY, "proxy_internal_error"),
         Limit::Subrequests => (StatusCode::BAD_GATEWAY, "http_request_denied"),

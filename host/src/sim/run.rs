@@ -1,14 +1,11 @@
 //! Simulations, and what comes of them.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::runtime::RuntimeFlavor;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::backend::{Handler, Model};
 use super::builder::SimulationBuilder;
@@ -20,6 +17,7 @@ use super::running::Running;
 use super::scenario::{Scenario, ScenarioError};
 use super::summary::Summary;
 use super::trace::{Names, Trace};
+use super::virtual_time::{in_virtual_time, is_virtual};
 use super::world::{Received, World, assert_count, of_backend};
 use crate::error::EdgeError;
 use crate::exchange::bindings::EffectiveConfiguration;
@@ -43,7 +41,7 @@ pub struct Simulation {
 #[derive(Debug, thiserror::Error)]
 pub enum SimulationError {
     /// The scenario contradicts itself.
-    #[error("{0}")]
+    #[error(transparent)]
     Scenario(#[from] ScenarioError),
     /// The recording cannot be played.
     #[error(transparent)]
@@ -226,38 +224,6 @@ impl Simulation {
             None => (0..self.scenario.backends.len()).collect(),
         }
     }
-}
-
-/// Runs on a paused tokio runtime, on a thread of its own: one that runs a
-/// runtime already cannot run another.
-pub(super) fn in_virtual_time<T: Send, F: Future<Output = T>>(
-    start: impl FnOnce() -> F + Send,
-) -> Result<T, SimulationError> {
-    let run = || -> Result<T, SimulationError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .map_err(SimulationError::Runtime)?;
-        Ok(runtime.block_on(async { start().await }))
-    };
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(run);
-        thread
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// Whether this thread's runtime is one in which time passes only when nobody
-/// has anything to do.
-fn is_virtual() -> bool {
-    let flavor = tokio::runtime::Handle::current().runtime_flavor();
-    let before = (Instant::now(), std::time::Instant::now());
-    while before.1.elapsed().is_zero() {
-        std::hint::spin_loop();
-    }
-    flavor == RuntimeFlavor::CurrentThread && before.0 == Instant::now()
 }
 
 fn names(scenario: &Scenario, recorded: bool) -> Names {

@@ -26,10 +26,8 @@ pub fn shrink(
     // Nothing after it should matter; whether that is so, a run tells.
     let run = simulation.with(smallest.clone()).run()?;
     if let Some(first) = run.violations.iter().find(|it| it.law == law) {
-        let cut = Scenario {
-            duration: (smallest.duration).min(Duration::from_millis(first.ended + 1)),
-            ..smallest.clone()
-        };
+        let mut cut = smallest.clone();
+        end_at(&mut cut, Duration::from_millis(first.ended + 1));
         let run = simulation.with(cut.clone()).run()?;
         if run.violations.iter().any(|it| it.law == law) {
             smallest = cut;
@@ -54,6 +52,14 @@ pub fn shrink(
         break;
     }
     Ok(smallest)
+}
+
+/// Ends a scenario then, if it is longer, and takes out what would begin later.
+fn end_at(scenario: &mut Scenario, end: Duration) {
+    let end = scenario.duration.min(end);
+    scenario.duration = end;
+    scenario.faults.retain(|fault| fault.at < end);
+    scenario.clients.retain(|clients| clients.at < end);
 }
 
 /// Scenarios with a little less in them, those with the least first.
@@ -82,7 +88,7 @@ fn smaller(scenario: &Scenario) -> Vec<Scenario> {
     for index in 0..scenario.links.len() {
         with(&|it| drop(it.links.remove(index)));
     }
-    with(&|it| it.duration /= 2);
+    with(&|it| end_at(it, it.duration / 2));
     for index in 0..scenario.locations.len() {
         with(&|it| {
             if let Some(location) = it.locations.get_mut(index) {

@@ -86,7 +86,8 @@ pub enum Entry {
         /// Which.
         isolate: Isolate,
     },
-    /// An isolate was evicted.
+    /// An isolate was evicted: it was idle for too long, or too old, or exceeded
+    /// what ends isolates on its platform.
     Evicted {
         /// When.
         at: u64,

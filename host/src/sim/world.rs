@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::backend::Model;
 use super::dice::Dice;
+use super::identity::Identity;
 use super::limits::Limits;
 use super::replay::{Cast, Played};
 use super::scenario::{Fault, FaultKind, Scenario};
@@ -173,17 +174,17 @@ impl World {
         self.start + time
     }
 
-    /// The id of this request of the recording: those of clients come before.
+    /// The id of this request of the recording.
     pub(crate) fn recorded_id(&self, index: usize) -> u64 {
-        (self.scenario.clients.len() as u64) << 40 | index as u64
+        Identity::RECORDED.request(index as u64)
     }
 
     /// What comes of sending a request to a backend now, if that was recorded.
     pub(crate) fn played(&self, request: Option<u64>, backend: usize) -> Option<Played> {
         let cast = self.cast.as_ref()?;
         let name = &self.scenario.backends.get(backend)?.name;
-        let first = self.recorded_id(0);
-        let index = request.and_then(|id| usize::try_from(id.checked_sub(first)?).ok());
+        let index = request.and_then(|id| Identity::RECORDED.number(id));
+        let index = index.and_then(|number| usize::try_from(number).ok());
         cast.outcomes.of(index, (backend, name), self.millis())
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod groups;
 mod laws;
 mod limits;
 mod native;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use edgelb_host::sim::{Bound, Measure, Recording, Run, Scenario, Summary};
+use edgelb_host::sim::{Bound, Measure, Recording, Run, Scenario, Summary, Unit};
 
 /// How many violations are told of; they tend to be of one kind.
 const TOLD: usize = 5;
@@ -77,22 +77,10 @@ pub(super) fn comparison(recording: &Recording, summary: &Summary) -> String {
 
 /// A value with its unit.
 pub(super) fn shown(measure: &Measure, value: f64) -> String {
-    match measure {
-        Measure::Availability | Measure::Stickiness | Measure::Moved | Measure::Share(_) => {
-            format!("{:.3} %", value * 100.0)
-        }
-        Measure::P50
-        | Measure::P95
-        | Measure::P99
-        | Measure::Slowest
-        | Measure::Detect
-        | Measure::Recover => format!("{value} ms"),
-        Measure::Requests
-        | Measure::Failures
-        | Measure::Retries
-        | Measure::Ejections
-        | Measure::Exceeded
-        | Measure::Lost => format!("{value}"),
+    match measure.unit() {
+        Unit::Share => format!("{:.3} %", value * 100.0),
+        Unit::Count => format!("{value}"),
+        Unit::Time => format!("{value} ms"),
     }
 }
 
@@ -127,7 +115,7 @@ pub(super) fn verdict(scenario: &Scenario, run: &Run) -> bool {
     if passed {
         let expected = scenario.expect.bounds().len();
         let laws = match run.laws.len() {
-            9 => "all laws".to_owned(),
+            10 => "all laws".to_owned(),
             laws => format!("the {laws} laws that can be checked here"),
         };
         println!("passed: {laws}, {expected} of {expected} expectations");

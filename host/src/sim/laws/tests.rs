@@ -3,12 +3,12 @@
 
 use http::Method;
 
-use super::super::trace::{Entry, Isolate};
 use super::*;
 use crate::exchange::bindings::{Backend as Configured, Scheme, Setting};
+use crate::sim::limits::Preset;
 use crate::sim::scenario::{Backend, Clients};
-use crate::sim::trace::{Client, Names};
-use crate::upstream::Cause;
+use crate::sim::trace::{Attempt, Client, Entry, Exchange, Isolate, Names, Outcome};
+use crate::upstream::{Cause, Delivery};
 
 const ISOLATE: Isolate = Isolate {
     location: 0,
@@ -99,6 +99,23 @@ fn ejected(at: u64, backend: usize) -> Entry {
         backend,
         until: at + 1000,
         reason: String::new(),
+    }
+}
+
+fn lost_at(at: u64) -> Entry {
+    Entry::Lost {
+        at,
+        isolate: ISOLATE,
+        reason: String::new(),
+    }
+}
+
+fn exceeded(request: u64, limit: &'static str) -> Entry {
+    Entry::Exceeded {
+        at: 105,
+        isolate: Some(ISOLATE),
+        request: Some(request),
+        limit,
     }
 }
 
@@ -241,24 +258,55 @@ fn a_session_stays_with_its_backend_as_long_as_that_admits() {
 #[test]
 fn what_the_platform_did_is_not_the_balancers_doing() {
     let given_up = || Entry::Exchange(exchange(vec![attempt(0, REFUSED)]));
-    let lost = |at| Entry::Lost {
-        at,
-        isolate: ISOLATE,
-        reason: String::new(),
+    assert_eq!(broken(vec![lost_at(105), given_up()]), []);
+    assert_eq!(broken(vec![lost_at(99), given_up()]), [Law::Persistent]);
+    let exceeded = |request| exceeded(request, "response-header-size");
+    assert_eq!(broken(vec![exceeded(1), given_up()]), []);
+    assert_eq!(broken(vec![exceeded(2), given_up()]), [Law::Persistent]);
+}
+
+#[test]
+fn what_exceeds_a_limit_gets_what_the_platform_gives_and_is_told_of_once() {
+    let broken = |limits: &[&'static str], exchange: Exchange, lost: bool| {
+        let entries = limits.iter().map(|limit| exceeded(1, limit));
+        let mut entries: Vec<_> = entries.chain([Entry::Exchange(exchange)]).collect();
+        if lost {
+            entries.push(lost_at(105));
+        }
+        let mut scenario = scenario();
+        scenario.limits = Preset::CloudflareFree.into();
+        let trace = Trace {
+            entries,
+            names: Names::default(),
+        };
+        let violations = check(&trace, &scenario, None, true);
+        assert!(violations.iter().all(|it| it.law == Law::Granted));
+        violations.len()
     };
-    assert_eq!(broken(vec![lost(105), given_up()]), []);
-    assert_eq!(broken(vec![lost(99), given_up()]), [Law::Persistent]);
-    let exceeded = |request| Entry::Exceeded {
-        at: 105,
-        isolate: None,
-        request,
-        limit: "cpu-time",
+    let answered = |status| Exchange {
+        status: Some(status),
+        ..exchange(vec![attempt(0, OK)])
     };
-    assert_eq!(broken(vec![exceeded(Some(1)), given_up()]), []);
-    assert_eq!(
-        broken(vec![exceeded(Some(2)), given_up()]),
-        [Law::Persistent]
-    );
+    assert_eq!(broken(&["cpu-time"], answered(503), true), 0);
+    assert_eq!(broken(&["cpu-time"], answered(200), true), 1);
+    assert_eq!(broken(&["cpu-time"], answered(503), false), 1);
+    assert_eq!(broken(&["cpu-time"; 2], answered(503), true), 1);
+    assert_eq!(broken(&["url-size"], answered(414), false), 0);
+    assert_eq!(broken(&["url-size"], answered(400), false), 1);
+    let cut_off = Exchange {
+        end: End::Broken,
+        ..answered(200)
+    };
+    assert_eq!(broken(&["wall-time"], cut_off.clone(), false), 0);
+    assert_eq!(broken(&["url-size"], cut_off, false), 1);
+
+    let denied = Outcome::Failed(Cause::HttpRequestDenied, Delivery::NotSent);
+    let denied = |count| exchange(vec![attempt(0, denied); count]);
+    for (told, count) in [(1, 0), (0, 1), (2, 1), (2, 3)] {
+        let told = vec!["subrequests"; told];
+        assert_eq!(broken(&told, denied(count), false), 1);
+    }
+    assert_eq!(broken(&["subrequests"; 2], denied(2), false), 0);
 }
 
 #[test]
@@ -271,7 +319,7 @@ fn fewer_laws_are_checked_of_what_tells_less() {
     assert_eq!(check(&trace, &scenario(), None, false), []);
     let counts = [(true, true), (true, false), (false, false)];
     let counts = counts.map(|(configured, tells)| checked(configured, tells).len());
-    assert_eq!(counts, [9, 7, 1]);
+    assert_eq!(counts, [10, 8, 2]);
     let violation = check(&trace, &scenario(), Some(&configuration()), false);
     let told = violation.first().unwrap().to_string();
     assert!(told.contains("request 1, made at 100 ms"), "{told}");

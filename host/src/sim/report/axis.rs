@@ -1,6 +1,6 @@
 //! Axes and figures as people read them: round steps, human units.
 
-use crate::sim::Measure;
+use crate::sim::{Measure, Unit};
 
 /// No line breaks between a figure and its unit.
 const SPACE: char = '\u{a0}';
@@ -211,22 +211,10 @@ pub(super) fn decimal(number: f64, places: usize) -> String {
 
 /// What a measure came to, in its unit.
 pub(super) fn measured(measure: &Measure, value: f64) -> String {
-    match measure {
-        Measure::Availability | Measure::Stickiness | Measure::Moved | Measure::Share(_) => {
-            percent(value)
-        }
-        Measure::P50
-        | Measure::P95
-        | Measure::P99
-        | Measure::Slowest
-        | Measure::Detect
-        | Measure::Recover => duration(whole(value)),
-        Measure::Requests
-        | Measure::Failures
-        | Measure::Retries
-        | Measure::Ejections
-        | Measure::Exceeded
-        | Measure::Lost => decimal(value, 3),
+    match measure.unit() {
+        Unit::Share => percent(value),
+        Unit::Count => decimal(value, 3),
+        Unit::Time => duration(whole(value)),
     }
 }
 

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use http::Method;
 use http::uri::{Authority, PathAndQuery};
+use humantime::format_duration;
 
+use super::super::identity::Identity;
 use super::values::LONGEST;
-use super::{Fault, FaultKind, Measure, Scenario};
+use super::{Fault, FaultKind, Scenario, Unit};
 
 /// Where the component runs unless the scenario says.
 pub(crate) const DEFAULT_LOCATION: &str = "edge";
 /// What one machine can hold of each: more is a slip of the finger.
 const MOST_ISOLATES: usize = 1_000;
 const MOST_WORKERS: usize = 1_000_000;
-/// Each group has 65,536 addresses of its own.
-const MOST_ADDRESSES: usize = 1 << 16;
+const MOST_CLIENTS: usize = 1 << 16;
 const MOST_GROUPS: usize = 256;
 const MOST_BYTES: usize = 64 << 20;
 /// A second, of one group.
@@ -34,7 +35,7 @@ pub(super) struct Problem {
 /// A step down a scenario's tree.
 #[derive(Debug)]
 pub(super) enum Step {
-    Key(&'static str),
+    Key(String),
     Index(usize),
 }
 
@@ -42,6 +43,12 @@ impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)
     }
+}
+
+/// The path of a dotted key.
+fn keys(dotted: &str) -> Vec<Step> {
+    let keys = dotted.split('.');
+    keys.map(|key| Step::Key(key.to_owned())).collect()
 }
 
 /// What is being looked at, and what was found of it so far.
@@ -53,18 +60,19 @@ struct Checker<'a> {
 }
 
 impl Scenario {
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    /// What does not go together, in a run that is over at this time.
+    pub(super) fn problems(&self, end: Option<Duration>) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.duration > LONGEST {
             problems.push(Problem {
-                path: vec![Step::Key("duration")],
+                path: keys("duration"),
                 message: "duration: expected ten years at most".to_owned(),
             });
         }
         let host = self.host.parse::<Authority>();
         if host.is_err() || self.host.contains('@') {
             problems.push(Problem {
-                path: vec![Step::Key("host")],
+                path: keys("host"),
                 message: format!("host: `{}` is no `host` or `host:port`", self.host),
             });
         }
@@ -113,6 +121,8 @@ impl Scenario {
             let subject = format!("clients `{}`", clients.name);
             let mut check = Checker::new(&mut problems, "clients", index, subject);
             check.name("name", &clients.name, groups.get(..index));
+            check.begins(clients.at, end);
+            check.identity(&clients.name, groups.get(..index));
             if index == MOST_GROUPS {
                 check.say("name", "there are more than 256 groups");
             }
@@ -126,7 +136,7 @@ impl Scenario {
                 (Some(_), Some(_)) => check.say("think", "`rate` and `think` exclude each other"),
                 (None, None) => check.say("name", "one of `rate` and `think` must be given"),
             }
-            check.at_most("count", clients.count.get() as usize, MOST_ADDRESSES);
+            check.at_most("count", clients.count.get() as usize, MOST_CLIENTS);
             check.at_most("body", clients.body, MOST_BYTES);
             if let Some(location) = &clients.location {
                 check.one_of("location", "location", location, &locations);
@@ -164,17 +174,15 @@ impl Scenario {
             if let Some(location) = &fault.location {
                 check.one_of("location", "location", location, &locations);
             }
+            check.begins(fault.at, end);
             check.fault(fault);
         }
         for (measure, bound) in self.expect.bounds() {
-            let share = matches!(
-                measure,
-                Measure::Availability | Measure::Stickiness | Measure::Moved | Measure::Share(_)
-            );
             let most = bound.min.into_iter().chain(bound.max).fold(0.0, f64::max);
-            if share && most > 1.0 {
+            if measure.unit() == Unit::Share && most > 1.0 {
+                let bound = Unit::Share.spell(&bound);
                 problems.push(Problem {
-                    path: vec![Step::Key("expect")],
+                    path: keys(&format!("expect.{measure}")),
                     message: format!(
                         "expect: {measure}: `{bound}` is more than all: expected up to 100 % or 1.0"
                     ),
@@ -184,7 +192,7 @@ impl Scenario {
         for name in self.expect.share.keys() {
             if !backends.contains(&name.as_str()) {
                 problems.push(Problem {
-                    path: vec![Step::Key("expect"), Step::Key("share")],
+                    path: keys(&format!("expect.share.{name}")),
                     message: format!("expect: share: there is no backend `{name}`"),
                 });
             }
@@ -211,9 +219,9 @@ impl<'a> Checker<'a> {
     fn say(&mut self, field: &'static str, message: &str) {
         self.problems.push(Problem {
             path: vec![
-                Step::Key(self.table),
+                Step::Key(self.table.to_owned()),
                 Step::Index(self.index),
-                Step::Key(field),
+                Step::Key(field.to_owned()),
             ],
             message: format!("{}: {message}", self.subject),
         });
@@ -229,6 +237,16 @@ impl<'a> Checker<'a> {
         }
         if before.is_some_and(|before| before.contains(&name)) {
             self.tell(field, "there is another of that name");
+        }
+    }
+
+    /// One name in two million is taken by another.
+    fn identity(&mut self, name: &str, before: Option<&[&str]>) {
+        let same =
+            |other: &&&str| **other != name && Identity::of(other).collides(Identity::of(name));
+        if let Some(other) = before.and_then(|before| before.iter().find(same)) {
+            let message = format!("requests would have the ids of those of `{other}`: rename it");
+            self.tell("name", &message);
         }
     }
 
@@ -254,6 +272,15 @@ impl<'a> Checker<'a> {
     fn positive(&mut self, field: &'static str, number: f64) {
         if !(number > 0.0 && number.is_finite()) {
             self.tell(field, &format!("`{number}` is no number above 0"));
+        }
+    }
+
+    /// What begins when all is over never happens.
+    fn begins(&mut self, at: Duration, end: Option<Duration>) {
+        if let Some(end) = end.filter(|end| at >= *end) {
+            let (at, end) = (format_duration(at), format_duration(end));
+            let message = format!("`{at}` is not before the end: the scenario's duration is {end}");
+            self.tell("at", &message);
         }
     }
 

@@ -23,7 +23,7 @@ impl FromStr for Scenario {
 
     fn from_str(text: &str) -> Result<Self, ScenarioError> {
         let scenario = parse(text)?;
-        let problems = scenario.problems();
+        let problems = scenario.problems(scenario.end());
         if problems.is_empty() {
             return Ok(scenario);
         }
@@ -59,12 +59,23 @@ impl Scenario {
     /// # Errors
     /// All that does not.
     pub fn validate(&self) -> Result<(), ScenarioError> {
-        let problems = self.problems();
+        self.validate_until(self.end())
+    }
+
+    /// The same, if a run is over at this time.
+    pub(crate) fn validate_until(&self, end: Option<Duration>) -> Result<(), ScenarioError> {
+        let problems = self.problems(end);
         if problems.is_empty() {
             return Ok(());
         }
         let told = problems.iter().map(ToString::to_string);
         Err(ScenarioError::Contradiction(told.collect()))
+    }
+
+    /// When a run is over. Where nobody makes requests but a test that lives in
+    /// it, that is the test's to say.
+    fn end(&self) -> Option<Duration> {
+        (!self.clients.is_empty()).then_some(self.duration)
     }
 }
 
@@ -90,13 +101,13 @@ fn line(
     let mut place = None;
     let mut steps = problem.path.iter();
     let mut value = match steps.next()? {
-        Step::Key(key) => tree.get_ref().get(*key)?,
+        Step::Key(key) => tree.get_ref().get(&**key)?,
         Step::Index(_) => return None,
     };
     loop {
         place = Some(value.span().start).or(place);
         let inner = match (steps.next(), value.get_ref()) {
-            (Some(Step::Key(key)), toml::de::DeValue::Table(table)) => table.get(*key),
+            (Some(Step::Key(key)), toml::de::DeValue::Table(table)) => table.get(&**key),
             (Some(Step::Index(index)), toml::de::DeValue::Array(array)) => array.get(*index),
             _ => None,
         };
@@ -142,7 +153,7 @@ queue = 20
 error-rate = 0.01
 rate-limit = 50.0
 warm-up = "30s"
-body = 2000
+body = "2 kB"
 transfer = "1s"
 
 [[link]]
@@ -193,6 +204,34 @@ share.A = "10% .. 100%"
     }
 
     #[test]
+    fn a_bound_has_the_unit_of_what_it_bounds() {
+        let figures = [
+            ("availability", "<= 99 %", "<= 5 ms"),
+            ("retries", "<= 5", "<= 5 ms"),
+            ("ejections", "1 .. 5", "1 % .. 5 %"),
+            ("p99", "<= 1s", "<= 1"),
+            ("detect", "<= 1m 30s", "<= 90 %"),
+            ("share.A", "<= 0.5", "<= 5 s"),
+        ];
+        for (figure, right, wrong) in figures {
+            let with = |bound| {
+                let line = format!("[expect]\n{figure} = \"{bound}\"\n");
+                WHOLE
+                    .replace("[expect]\n", &line)
+                    .replace("\nshare.A = \"10% .. 100%\"", "")
+            };
+            let with = |bound| with(bound).replace("availability = \">= 99 %\"\n", "");
+            assert!(
+                with(right).parse::<Scenario>().is_ok(),
+                "{figure} = {right}"
+            );
+            let error = with(wrong).parse::<Scenario>().unwrap_err().to_string();
+            let told = ["line 54", figure, wrong, "expected"];
+            assert!(told.iter().all(|it| error.contains(it)), "{error}");
+        }
+    }
+
+    #[test]
     fn limits_are_a_platform_or_what_differs_from_one() {
         let scenario: Scenario = WHOLE.parse().unwrap();
         let named = "limits = \"cloudflare-paid\"".parse::<Scenario>().unwrap();
@@ -205,6 +244,7 @@ share.A = "10% .. 100%"
             ("subrequests = 3", "connections = 0", "nonzero"),
             ("subrequests = 3", "subrequest = 3", "`subrequest`"),
             ("cpu-time = \"5ms\"", "cpu-time = \"5\"", "as `500ms`"),
+            ("subrequests = 3", "memory = \"1 Mb\"", "as `\"64 KiB\"`"),
             ("\"cloudflare-free\"", "\"cloudflare\"", "`cloudflare-paid`"),
         ];
         for (right, wrong, expected) in table {
@@ -247,7 +287,16 @@ share.A = "10% .. 100%"
             ),
             ("\">= 99 %\"", "\">= 99\"", "expected up to 100 %"),
             ("count = 10", "count = 4000000000", "more than 65536"),
-            ("body = 2000", "body = 1000000000000", "more than 67108864"),
+            ("\"2 kB\"", "1000000000000", "more than 67108864"),
+            ("\"2 kB\"", "-2", "`-2`, expected a size"),
+            ("\"2 kB\"", "\"2 ms\"", "expected a size"),
+            ("\">= 99 %\"", "\"<= 5 ms\"", "line 54"),
+            (
+                "\"10% .. 100%\"",
+                "\"10 .. 20\"",
+                "line 55: expect: share.A",
+            ),
+            ("at = \"1m\"", "at = \"10m\"", "line 49: fault 1: at: `10m`"),
             ("isolates = 2", "isolates = 20000", "more than 1000"),
             (
                 "for = \"10s\"\nevery = \"1m\"",

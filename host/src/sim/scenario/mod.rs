@@ -1,10 +1,12 @@
 //! What is simulated, as plain data: who asks, where, of whom, and what goes wrong.
 
+mod bound;
 mod check;
 mod defaults;
 mod expect;
 mod fault;
 mod file;
+mod size;
 mod values;
 
 use std::collections::BTreeMap;
@@ -13,12 +15,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use bound::{Bound, Unit};
 pub(crate) use check::DEFAULT_LOCATION;
-pub use expect::{Bound, Expectation, Measure};
+pub use expect::{Expectation, Measure};
 pub use fault::{Fault, FaultKind};
 pub use file::ScenarioError;
 pub use values::{Latency, Share};
 
+pub(crate) use size::optional as optional_size;
 pub(crate) use values::optional;
 
 use super::limits::{Limits, spelled};
@@ -145,7 +149,7 @@ pub struct Backend {
     #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<Duration>,
     /// How many bytes its answers have. Default 64.
-    #[serde(default = "some_bytes")]
+    #[serde(default = "some_bytes", deserialize_with = "size::deserialize")]
     pub body: usize,
     /// How long those take to come, in ten pieces. Default: all come at once.
     #[serde(default = "no_latency", skip_serializing_if = "is_no_latency")]
@@ -216,7 +220,11 @@ pub struct Clients {
     pub methods: BTreeMap<String, u32>,
     /// How many bytes they send, by methods other than GET, HEAD, OPTIONS and
     /// DELETE. Default none.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(
+        default,
+        deserialize_with = "size::deserialize",
+        skip_serializing_if = "is_default"
+    )]
     pub body: usize,
     /// How long they wait for an answer before they go away. Default: for ever.
     #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
