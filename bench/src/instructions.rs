@@ -2,9 +2,10 @@
 //! counts them: what else the machine does is not in them, so a guard can be
 //! strict where times would have to be lax.
 //!
-//! What they took before is in a file of the repository. Programs that are
-//! compiled without optimisation count as well as others: the component in
-//! them is the shipped one, and of the rest they show what is done more often.
+//! What they took before is in a file of the repository. Where the host is
+//! compiled without optimisation, it shows what is done more often; but the
+//! component is always the shipped one, and what its own code takes of a
+//! decision is counted apart, in fuel.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,6 +59,7 @@ pub(crate) fn check(options: &Options) -> anyhow::Result<()> {
         "release"
     };
     let counts = Counts::from([
+        ("policy".to_owned(), policy(programs)?),
         ("decision".to_owned(), decision(programs)?),
         ("request".to_owned(), request(programs)?),
     ]);
@@ -102,6 +104,21 @@ fn judge(counts: &Counts, before: &Counts) -> anyhow::Result<()> {
         (TOLERANCE - 1.0) * 100.0,
         grown.join("\n")
     )
+}
+
+/// Of the policy's own code, in one `begin` and one `settle`: in wasmtime's
+/// fuel, about one a WebAssembly instruction.
+fn policy(programs: &Path) -> anyhow::Result<u64> {
+    let output = Command::new(programs.join("examples/decision"))
+        .arg(programs.join("../components/balancer.wasm"))
+        .args([&COUNT.to_string(), "fuel"])
+        .stderr(Stdio::inherit())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let fuel = said
+        .split_once(" units of fuel")
+        .map(|(fuel, _)| fuel.parse());
+    Ok(fuel.with_context(|| format!("the decision said `{said}`"))??)
 }
 
 /// Of one `begin` and one `settle`, lowering and lifting included.

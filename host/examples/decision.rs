@@ -11,6 +11,8 @@
 //!
 //! It says the time of one; valgrind the instructions of all, which do not depend
 //! on what else the machine does. `begin` in place of `pair` counts that half alone.
+//! With `fuel` behind COUNT it says what the policy's own code takes, in units of
+//! wasmtime's fuel, about one a WebAssembly instruction.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -52,15 +54,18 @@ type Environment = Vec<(String, String)>;
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = env::args().collect();
-    let [_, file, count] = &arguments[..] else {
-        bail!("usage: decision COMPONENT COUNT");
+    let (file, count, metered) = match &arguments[..] {
+        [_, file, count] => (file, count, false),
+        [_, file, count, fuel] if fuel == "fuel" => (file, count, true),
+        _ => bail!("usage: decision COMPONENT COUNT [fuel]"),
     };
     let count: u32 = count.parse().context("COUNT is no number")?;
 
     let mut config = Config::new();
     config.concurrency_support(false);
     config.wasm_component_model_async(false);
-    config.epoch_interruption(true);
+    config.epoch_interruption(!metered);
+    config.consume_fuel(metered);
     let engine = Engine::new(&config)?;
     let component = Component::from_file(&engine, file)?;
     let mut linker = Linker::<Environment>::new(&engine);
@@ -75,7 +80,11 @@ fn main() -> Result<()> {
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut store = Store::new(&engine, environment.to_vec());
-    store.set_epoch_deadline(1);
+    if metered {
+        store.set_fuel(u64::MAX)?;
+    } else {
+        store.set_epoch_deadline(1);
+    }
     let policy = Policy::instantiate(&mut store, &component, &linker)?;
     let guest = policy.edgelb_balancer_exchange();
 
@@ -89,11 +98,17 @@ fn main() -> Result<()> {
     let request = format!("{REQUEST}cookie:a=1; {session}; b=2\n");
     pair(guest, &mut store, request.as_bytes())?;
 
+    let full = if metered { store.get_fuel()? } else { 0 };
     let begun = Instant::now();
     for _ in 0..count {
         pair(guest, &mut store, request.as_bytes())?;
     }
-    println!("{:?} each", begun.elapsed() / count.max(1));
+    if metered {
+        let taken = full - store.get_fuel()?;
+        println!("{} units of fuel each", taken / u64::from(count.max(1)));
+    } else {
+        println!("{:?} each", begun.elapsed() / count.max(1));
+    }
     Ok(())
 }
 
