@@ -47,7 +47,7 @@ conformance *filter: build _runtimes
 # (--write: they take what they take)
 instructions *options: build
     @.ci/need valgrind
-    ${CARGO_TARGET_DIR:-target}/debug/edgelb-bench instructions {{ options }}
+    {{ target }}/debug/edgelb-bench instructions {{ options }}
 
 # The adapter for Cloudflare Workers: its types, and its suite on real workerd
 cloudflare: build
@@ -58,10 +58,10 @@ cloudflare: build
 # Licences, sources and bans of everything in the lock file
 deny: _deny
     {{ tools }}/bin/cargo-deny --locked check bans licenses sources
-    @{{ tools }}/bin/cargo-deny --locked check advisories 2> target/advisories.log \
-        || { grep -q 'failed to fetch advisory database' target/advisories.log \
+    @{{ tools }}/bin/cargo-deny --locked check advisories 2> {{ target }}/advisories.log \
+        || { grep -q 'failed to fetch advisory database' {{ target }}/advisories.log \
              && echo 'advisories: SKIPPED, their database cannot be fetched from here'; } \
-        || { cat target/advisories.log; exit 1; }
+        || { cat {{ target }}/advisories.log; exit 1; }
 
 # The shipped scenarios with 32 seeds each, and the simulator's rate; unoptimised, three minutes on two cores
 scenarios seeds="0..32": build

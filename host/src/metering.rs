@@ -52,13 +52,17 @@ pub(crate) enum Exceeded {
 #[derive(Debug, Default)]
 pub(crate) struct Spent(AtomicU64);
 
-/// What is known of one request's consumption for as long as anything is done
-/// for it, after its response's head has left, too.
-#[derive(Debug, Default)]
+/// One request's consumption, for as long as anything is done for it: after
+/// its response's head has left, too.
+#[derive(Default)]
 pub(crate) struct Account {
     pub(crate) spent: Spent,
     exceeded: OnceLock<Exceeded>,
+    told: Option<Told>,
 }
+
+/// Hears what a request took too much of.
+type Told = Box<dyn Fn(Exceeded) + Send + Sync>;
 
 impl Spent {
     /// What is left of so much.
@@ -74,9 +78,21 @@ impl Spent {
 }
 
 impl Account {
+    /// One whose excess is told of: once, and whenever it comes.
+    pub(crate) fn telling(told: impl Fn(Exceeded) + Send + Sync + 'static) -> Self {
+        Self {
+            told: Some(Box::new(told)),
+            ..Self::default()
+        }
+    }
+
     /// An instance was lost because too much of this was taken.
     pub(crate) fn exceed(&self, exceeded: Exceeded) {
-        let _ = self.exceeded.set(exceeded);
+        if self.exceeded.set(exceeded).is_ok()
+            && let Some(told) = &self.told
+        {
+            told(exceeded);
+        }
     }
 
     /// What was taken too much of.

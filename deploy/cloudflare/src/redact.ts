@@ -3,8 +3,8 @@
 /** Characters from which on a segment of a path is taken for a token. */
 const SEGMENT = 20;
 
-/** https://www.rfc-editor.org/rfc/rfc9562#section-4 */
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+/** https://www.rfc-editor.org/rfc/rfc9562#section-4; some leave out the hyphens. */
+const UUID = /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})$/i;
 
 /**
  * A request target, fit for a log. Query values are left out: signatures, keys

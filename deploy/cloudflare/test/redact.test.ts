@@ -14,6 +14,7 @@ const TABLE = [
   ['/a/an-encrypted-blob-of-some-length.json', '/a/*.json'],
   [`/stremio/${UUID}/hunter2/manifest.json`, '/stremio/*/*/manifest.json'],
   [`/stremio/${UUID.toUpperCase()}//hunter.2/a//b`, '/stremio/*//*/a//b'],
+  [`/${UUID.replaceAll('-', '')}/hunter2/a`, '/*/*/a'],
   [`/${UUID}/`, '/*/'],
   [`/${UUID}?x=1`, '/*?x=*'],
   [`/${UUID.replace('ab', 'ax')}/short`, '/*/short'],

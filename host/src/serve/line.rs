@@ -142,6 +142,8 @@ impl Line {
             .host
             .as_ref()
             .map_or(b"-".as_slice(), HeaderValue::as_bytes);
+        // What comes before is a name and a password.
+        let host = host.rsplit(|&byte| byte == b'@').next().unwrap_or(host);
         let target = Redacted(self.target.as_ref().map_or("*", PathAndQuery::as_str));
         let entry = Entry {
             time: SystemTime::now(),

@@ -19,7 +19,7 @@ use crate::tape::{Taped, TapedOutcome};
 /// Fields of requests and responses whose values are written: they say how
 /// messages are framed, negotiated and cached, not who sends them. All others
 /// are hashed: which of those are secrets, nobody can know.
-const SHOWN: [HeaderName; 31] = [
+const SHOWN: [HeaderName; 32] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
     header::ACCEPT_LANGUAGE,
@@ -28,6 +28,7 @@ const SHOWN: [HeaderName; 31] = [
     header::AGE,
     header::ALLOW,
     header::CACHE_CONTROL,
+    HeaderName::from_static("cdn-loop"),
     header::CONNECTION,
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,

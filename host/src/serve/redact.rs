@@ -105,11 +105,15 @@ fn is_shown(text: &str) -> bool {
 /// <https://www.rfc-editor.org/rfc/rfc9562#section-4>
 fn is_uuid(segment: &str) -> bool {
     let mut bytes = segment.bytes().enumerate();
-    segment.len() == 36
-        && bytes.all(|(index, byte)| match index {
+    match segment.len() {
+        36 => bytes.all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => byte.is_ascii_hexdigit(),
-        })
+        }),
+        // Some leave out the hyphens.
+        32 => bytes.all(|(_, byte)| byte.is_ascii_hexdigit()),
+        _ => false,
+    }
 }
 
 /// `.json` of `abc.json`; nothing where the ending is long or odd itself.
@@ -150,6 +154,7 @@ mod tests {
                 "/stremio/0B9C1D52-6F1A-4A0E-9D0A-0123456789AB//hunter.2/a//b",
                 "/stremio/*//*/a//b",
             ),
+            ("/0b9c1d526f1a4a0e9d0a0123456789ab/hunter2/a", "/*/*/a"),
             ("/0b9c1d52-6f1a-4a0e-9d0a-0123456789ab/", "/*/"),
             ("/0b9c1d52-6f1a-4a0e-9d0a-0123456789ab?x=1", "/*?x=*"),
             ("/0b9c1d52-6f1a-4a0e-9d0a-0123456789ax/short", "/*/short"),

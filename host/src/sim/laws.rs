@@ -92,24 +92,28 @@ impl fmt::Display for Violation {
     }
 }
 
+impl Law {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::Answered,
+        Self::Granted,
+        Self::Bounded,
+        Self::AnotherBackend,
+        Self::DeliveredOnce,
+        Self::Final,
+        Self::Persistent,
+        Self::Faithful,
+        Self::Ejected,
+        Self::Sticky,
+    ];
+}
+
 /// The laws that can be checked of a component, as [`check`] does.
 pub(crate) fn checked(configured: bool, tells: bool) -> &'static [Law] {
-    const ALL: [Law; 10] = [
-        Law::Answered,
-        Law::Granted,
-        Law::Bounded,
-        Law::AnotherBackend,
-        Law::DeliveredOnce,
-        Law::Final,
-        Law::Persistent,
-        Law::Faithful,
-        Law::Ejected,
-        Law::Sticky,
-    ];
     match (configured, tells) {
-        (true, true) => &ALL,
-        (true, false) => &ALL[..8],
-        (false, _) => &ALL[..2],
+        (true, true) => &Law::ALL,
+        (true, false) => &Law::ALL[..8],
+        (false, _) => &Law::ALL[..2],
     }
 }
 

@@ -52,13 +52,14 @@ pub struct Limits {
     /// The platform: what exceeding a limit gives is what that gives.
     #[serde(default)]
     pub preset: Preset,
-    /// Processor time of one request, from its head to its answer's. A virtual
-    /// one, the same on every machine: a nanosecond a WebAssembly instruction.
+    /// Processor time of one request. A virtual one, the same on every machine:
+    /// a nanosecond a WebAssembly instruction.
     ///
-    /// By [`Door::WasiHttp`](crate::Door), where many requests share a guest
-    /// that tells nobody which of them it is at work on, each of its turns may
-    /// take as much; and when one takes more, all requests are lost that the
-    /// instance has not answered.
+    /// By [`Door::Exchange`](crate::Door) what the policy decides up to the head
+    /// of the response. By [`Door::WasiHttp`](crate::Door), where many requests
+    /// share an instance, all that it does for the request until its task ends;
+    /// whoever takes more is who exceeds it, and the others lose the instance,
+    /// too: what may be repeated is, and the rest is answered with 502.
     #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
     pub cpu_time: Option<Duration>,
     /// Bytes of memory of one isolate: all its linear memories together, in

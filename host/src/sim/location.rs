@@ -10,7 +10,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::dice;
 use super::network::Network;
-use super::platform::{Aftermath, Invocation};
+use super::platform::Invocation;
 use super::trace::{Entry, Isolate};
 use super::world::World;
 use crate::body::Body;
@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::edge::{Edge, Tag};
 use crate::error::EdgeError;
 use crate::event::Event;
+use crate::metering::Account;
 use crate::upstream::Upstream;
 
 /// What answers requests: an isolate, or what a test puts in its place.
@@ -72,7 +73,7 @@ pub(crate) struct Site {
     world: Arc<World>,
     index: usize,
     starter: Starter,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// Backends of the component's configuration, as indices of the scenario's.
     backends: Arc<[usize]>,
 }
@@ -106,17 +107,17 @@ impl Site {
         Self {
             index,
             starter,
-            state: Mutex::new(State {
+            state: Arc::new(Mutex::new(State {
                 slots: vec![None; isolates],
                 started,
-            }),
+            })),
             backends,
             world,
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Answers a request by one of the isolates.
@@ -138,26 +139,32 @@ impl Site {
         (self.world).update(id, |exchange| exchange.isolate = Some(slot.isolate));
         // Whoever comes before it is up waits for it, not the first alone.
         self.world.until(slot.ready).await;
+        let account = Arc::new(self.account(&invocation, slot.isolate));
+        request.extensions_mut().insert(Arc::clone(&account));
         let answering = slot.runtime.fetch(request);
-        let (response, aftermath) = invocation.run(slot.isolate, answering).await;
-        match aftermath {
-            Aftermath::Stays => self.leave(slot.isolate),
-            Aftermath::Gone => self.vacate(&slot),
-        }
+        let response = invocation.run(slot.isolate, account, answering).await;
+        self.leave(slot.isolate);
         Ok(response)
     }
 
-    /// An isolate is gone, unless another has taken its place already.
-    fn vacate(&self, gone: &Slot) {
-        for place in &mut self.state().slots {
-            let slot = place.take_if(|it| Arc::ptr_eq(&it.runtime, &gone.runtime));
-            if let Some(slot) = slot {
-                self.world.note(Entry::Evicted {
-                    at: self.world.millis(),
-                    isolate: slot.isolate,
-                });
+    /// Where a request's excess is noted, whenever it comes; it may be the end
+    /// of the isolate.
+    fn account(&self, invocation: &Invocation, isolate: Isolate) -> Account {
+        // Whoever has the account may be had by these.
+        let world = Arc::downgrade(&self.world);
+        let state = Arc::downgrade(&self.state);
+        let request = invocation.request;
+        Account::telling(move |exceeded| {
+            let Some(world) = world.upgrade() else {
+                return;
+            };
+            let limit = exceeded.into();
+            let ends = world.limits.preset.ends_isolate(limit);
+            if ends && let Some(state) = state.upgrade() {
+                vacate(&mut lock(&state), isolate, &world);
             }
-        }
+            Invocation { world, request }.note(limit, Some(isolate));
+        })
     }
 
     /// An isolate has answered, and was not idle until now.
@@ -255,6 +262,22 @@ impl Site {
             }),
         }
     }
+}
+
+/// An isolate is gone, unless another has taken its place already.
+fn vacate(state: &mut State, gone: Isolate, world: &World) {
+    for place in &mut state.slots {
+        if place.take_if(|slot| slot.isolate == gone).is_some() {
+            world.note(Entry::Evicted {
+                at: world.millis(),
+                isolate: gone,
+            });
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn entry(event: &Event, at: u64, isolate: Isolate, backends: &[usize]) -> Entry {

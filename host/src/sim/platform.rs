@@ -26,15 +26,6 @@ pub(crate) struct Invocation {
     pub(crate) request: u64,
 }
 
-/// What becomes of an isolate once it has answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Aftermath {
-    /// It serves others, even if its instance was lost.
-    Stays,
-    /// It takes no more requests, and what it knew is gone.
-    Gone,
-}
-
 impl Invocation {
     /// The answer to a request that gets to no isolate.
     pub(crate) fn refuse<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
@@ -42,13 +33,14 @@ impl Invocation {
         Some(self.exceed(limit, None))
     }
 
-    /// What an isolate answers, or what is answered for it, and whether that was
-    /// the end of the isolate.
+    /// What an isolate answers, or what is answered for it; whoever holds the
+    /// account tells what the instance took too much of.
     pub(crate) async fn run(
         self,
         isolate: Isolate,
+        account: Arc<Account>,
         answering: impl Future<Output = Response<Body>>,
-    ) -> (Response<Body>, Aftermath) {
+    ) -> Response<Body> {
         let limits = &self.world.limits;
         let deadline = limits.wall_time.map(|time| Instant::now() + time);
         let answered = match deadline {
@@ -56,36 +48,28 @@ impl Invocation {
             Some(deadline) => timeout_at(deadline, answering).await,
         };
         let Ok(response) = answered else {
-            let response = self.exceed(Limit::WallTime, Some(isolate));
-            return (response, Aftermath::Stays);
+            return self.exceed(Limit::WallTime, Some(isolate));
         };
-        let limit = match response.extensions().get() {
-            Some(exceeded) => Some(limit(*exceeded)),
-            None => limits.exceeded_by_response(response.headers()),
-        };
-        let aftermath = match limit {
-            Some(limit) if limits.preset.ends_isolate(limit) => Aftermath::Gone,
-            Some(_) | None => Aftermath::Stays,
-        };
-        if let Some(limit) = limit {
-            return (self.exceed(limit, Some(isolate)), aftermath);
+        if let Some(exceeded) = response.extensions().get::<Exceeded>() {
+            account.exceed(*exceeded);
+            return answer(limits.preset, (*exceeded).into());
         }
-        let account = response.extensions().get().cloned();
-        if (deadline.is_none() && account.is_none())
-            || response.status() == StatusCode::SWITCHING_PROTOCOLS
-        {
-            return (response, aftermath);
+        if let Some(limit) = limits.exceeded_by_response(response.headers()) {
+            return self.exceed(limit, Some(isolate));
         }
-        let response = response.map(|body| {
-            Body::new(Limited {
-                body,
-                deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
-                account,
-                invocation: self,
-                isolate,
-            })
-        });
-        (response, aftermath)
+        match deadline {
+            Some(deadline) if response.status() != StatusCode::SWITCHING_PROTOCOLS => {
+                response.map(|body| {
+                    Body::new(Timed {
+                        body,
+                        deadline: Box::pin(sleep_until(deadline)),
+                        invocation: self,
+                        isolate,
+                    })
+                })
+            }
+            Some(_) | None => response,
+        }
     }
 
     fn exceed(&self, limit: Limit, isolate: Option<Isolate>) -> Response<Body> {
@@ -93,7 +77,7 @@ impl Invocation {
         answer(self.world.limits.preset, limit)
     }
 
-    fn note(&self, limit: Limit, isolate: Option<Isolate>) {
+    pub(super) fn note(&self, limit: Limit, isolate: Option<Isolate>) {
         self.world.note(Entry::Exceeded {
             at: self.world.millis(),
             isolate,
@@ -161,25 +145,24 @@ fn bare(status: StatusCode, body: Body) -> Response<Body> {
     response
 }
 
-/// The limit that a guest exceeded.
-fn limit(exceeded: Exceeded) -> Limit {
-    match exceeded {
-        Exceeded::CpuTime => Limit::CpuTime,
-        Exceeded::Memory => Limit::Memory,
+impl From<Exceeded> for Limit {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::CpuTime => Self::CpuTime,
+            Exceeded::Memory => Self::Memory,
+        }
     }
 }
 
-/// The body of an answer, which breaks off when the request's time is over, and
-/// may for other limits.
-struct Limited {
+/// The body of an answer, which breaks off when the request's time is over.
+struct Timed {
     body: Body,
-    deadline: Option<Pin<Box<Sleep>>>,
-    account: Option<Arc<Account>>,
+    deadline: Pin<Box<Sleep>>,
     invocation: Invocation,
     isolate: Isolate,
 }
 
-impl HttpBody for Limited {
+impl HttpBody for Timed {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -189,13 +172,7 @@ impl HttpBody for Limited {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if let Poll::Ready(Some(Err(_))) = &polled
-            && let Some(exceeded) = this.account.take().and_then(|it| it.exceeded())
-        {
-            (this.invocation).note(limit(exceeded), Some(this.isolate));
-        }
-        let over = |deadline: &mut Pin<Box<Sleep>>| deadline.as_mut().poll(cx).is_ready();
-        if polled.is_ready() || !this.deadline.as_mut().is_some_and(over) {
+        if polled.is_ready() || this.deadline.as_mut().poll(cx).is_pending() {
             return polled;
         }
         // What feeds it stops, too.

@@ -1,6 +1,6 @@
 //! A compiled component, ready to be instantiated.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{Component, Linker};
@@ -43,20 +43,16 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// A trap ended it: answers what that was. Who took too much, if it was for
-    /// that, has it in the account.
+    /// A trap ended it: answers what that was. If somebody took too much, that is
+    /// the request for which the guest was at work.
     pub(super) fn lose(self, trap: wasmtime::Error) -> wasmtime::Error {
         let trap = self.meter.explain(trap);
         let guest = self.store.data();
         guest.fate.lose();
-        match (trap.downcast_ref().copied(), guest.charges.last()) {
-            (Some(Exceeded::CpuTime), Some(account)) => account.exceed(Exceeded::CpuTime),
-            // Memory is the instance's, and none of its requests can do without.
-            (Some(exceeded), _) => {
-                let at_work = guest.tickets.values().filter_map(Weak::upgrade);
-                at_work.for_each(|ticket| ticket.account.exceed(exceeded));
-            }
-            (None, _) => {}
+        if let Some(exceeded) = trap.downcast_ref::<Exceeded>()
+            && let Some(account) = guest.charges.last()
+        {
+            account.exceed(*exceeded);
         }
         trap
     }
@@ -101,11 +97,6 @@ impl Blueprint {
         })
     }
 
-    /// Whether a platform grants each request its own processor time.
-    pub(super) fn charges(&self) -> bool {
-        self.grant.cpu_time.is_some()
-    }
-
     /// A new instance in this world.
     pub(super) async fn instantiate(&self, world: &Arc<World>) -> wasmtime::Result<Instance> {
         let guest = world.guest(&self.environment, self.grant);
@@ -116,12 +107,11 @@ impl Blueprint {
             meter.turn();
         }
         // What a platform grants, it grants requests; to start is none.
-        let service = self.pre.instantiate_async(&mut store).await?;
+        let started = self.pre.instantiate_async(&mut store).await;
+        let service = started.map_err(|trap| meter.explain(trap))?;
         meter.allow(CPU_BUDGET, self.grant);
-        if let Meter::Fuel(meter) = &meter
-            && let Some(granted) = meter.granted
-        {
-            charge::attach(&mut store, granted);
+        if let Meter::Fuel(meter) = &meter {
+            charge::attach(&mut store, meter.granted);
         }
         Ok(Instance {
             store,

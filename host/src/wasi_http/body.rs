@@ -144,7 +144,9 @@ struct Watched {
 impl Watched {
     /// Whether an end is none of the guest's making.
     fn is_cut_off(&self) -> bool {
-        self.author.as_ref().is_some_and(|author| author.is_lost())
+        // Where the length was told, what has come may be the whole of it.
+        self.body.size_hint().exact() != Some(0)
+            && self.author.as_ref().is_some_and(|author| author.is_lost())
     }
 }
 

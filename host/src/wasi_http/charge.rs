@@ -1,9 +1,10 @@
-//! Whose processor time it is, where a platform grants each request its own.
+//! Whose doing it is, what a simulated guest takes of its processor and memory.
 //!
 //! One instance is at work on many requests at once, and turns to another each
-//! time it waits. Whenever it is entered the tank is filled with what the request
-//! has left for which it is entered; what is missing when it is left is charged
-//! to that one.
+//! time it waits. Whenever it is entered it is seen for which request that is;
+//! and where a platform grants each request its own processor time, the tank is
+//! filled with what that one has left, and what is missing when the guest is left
+//! is charged to it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::metering::Account;
 /// Who is charged for what the guest does.
 #[derive(Default)]
 pub(super) struct Charges {
-    /// By the task that answers each, for as long as that goes on.
+    /// By the task that answers each. It may go on after it has answered; the id
+    /// of one that ended is used again.
     accounts: HashMap<GuestTaskId, Arc<Account>>,
     last: Option<Arc<Account>>,
     /// With which it was entered last.
@@ -36,19 +38,23 @@ impl Charges {
     }
 }
 
-/// Charges each request for what this guest does for it, and grants it so much
-/// fuel. What it does for none in particular has as much each time.
-pub(super) fn attach(store: &mut Store<Guest>, granted: u64) {
+/// Charges each request for what this guest does for it, if so much fuel is
+/// granted each. What it does for none in particular has as much each time.
+pub(super) fn attach(store: &mut Store<Guest>, granted: Option<u64>) {
     store.call_hook(move |store, transition| match transition {
         CallHook::CallingWasm | CallHook::ReturningFromHost => enter(store, granted),
-        CallHook::ReturningFromWasm | CallHook::CallingHost => leave(store),
+        CallHook::ReturningFromWasm | CallHook::CallingHost if granted.is_some() => leave(store),
+        CallHook::ReturningFromWasm | CallHook::CallingHost => Ok(()),
     });
 }
 
-fn enter(mut store: StoreContextMut<'_, Guest>, granted: u64) -> wasmtime::Result<()> {
+fn enter(mut store: StoreContextMut<'_, Guest>, granted: Option<u64>) -> wasmtime::Result<()> {
     let root = store.as_context_mut().async_call_stack()?.last();
     let charges = &mut store.data_mut().charges;
     charges.last = root.and_then(|task| charges.accounts.get(&task).cloned());
+    let Some(granted) = granted else {
+        return Ok(());
+    };
     let account = charges.last.as_deref();
     charges.fuel = account.map_or(granted, |it| it.spent.left_of(granted));
     let fuel = charges.fuel;

@@ -73,7 +73,8 @@ impl Service {
         let (mut parts, body) = request.into_parts();
         let told = body.is_end_stream() && request::tell_no_body(&mut parts);
         let tag = parts.extensions.get().copied();
-        let ticket = Ticket::new(told, tag, client.interim, progress.beside());
+        let account = parts.extensions.remove().unwrap_or_default();
+        let ticket = Ticket::new(told, tag, client.interim, progress.beside(), account);
         let ticket = Arc::new(ticket);
         match Head::new(parts, client.peer, &mut self.world.hooks()) {
             Ok(head) => {
@@ -103,14 +104,7 @@ impl Service {
         }
         let response = match (ticket.client_failure(), answered) {
             (Some(status), _) => refusal::client(status),
-            (None, Ok(Ok(mut response))) => {
-                if self.blueprint.charges() {
-                    // What follows the head is of the same request.
-                    let account = Arc::clone(&ticket.account);
-                    response.extensions_mut().insert(account);
-                }
-                finish(response, ticket)
-            }
+            (None, Ok(Ok(response))) => finish(response, ticket),
             (None, Ok(Err(code))) => failure::coded(&code),
             (None, Err(Lost)) => refusal::lost(ticket.account.exceeded()),
         };

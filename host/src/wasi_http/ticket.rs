@@ -37,6 +37,7 @@ impl Ticket {
         tag: Option<Tag>,
         interim: Option<InterimSink>,
         progress: Progress,
+        account: Arc<Account>,
     ) -> Self {
         Self {
             told_no_body,
@@ -46,7 +47,7 @@ impl Ticket {
             cancel: Notify::default(),
             awaits_client: AtomicBool::default(),
             client_failure: OnceLock::default(),
-            account: Arc::default(),
+            account,
             tunnel: Mutex::default(),
             interim,
         }

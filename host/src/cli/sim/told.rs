@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use edgelb_host::sim::{Bound, Measure, Recording, Run, Scenario, Summary, Unit};
+use edgelb_host::sim::{Bound, Law, Measure, Recording, Run, Scenario, Summary, Unit};
 
 /// How many violations are told of; they tend to be of one kind.
 const TOLD: usize = 5;
@@ -115,7 +115,7 @@ pub(super) fn verdict(scenario: &Scenario, run: &Run) -> bool {
     if passed {
         let expected = scenario.expect.bounds().len();
         let laws = match run.laws.len() {
-            10 => "all laws".to_owned(),
+            laws if laws == Law::ALL.len() => "all laws".to_owned(),
             laws => format!("the {laws} laws that can be checked here"),
         };
         println!("passed: {laws}, {expected} of {expected} expectations");

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::super::limits::{Limit, Preset};
 use super::super::platform::answer;
-use super::super::trace::{End, Entry, Exchange, Isolate, Outcome, Trace};
+use super::super::trace::{Entry, Exchange, Isolate, Outcome, Trace};
 use super::Law;
 use crate::upstream::Cause;
 
 /// The limits that requests exceeded, and the instances that went by it.
 pub(super) struct Granted {
     platform: Preset,
-    exceeded: BTreeMap<u64, Vec<Limit>>,
+    exceeded: BTreeMap<u64, Vec<(Limit, u64)>>,
     lost: Vec<(Isolate, u64)>,
 }
 
@@ -24,9 +24,12 @@ impl Granted {
         };
         for entry in &trace.entries {
             match entry {
-                Entry::Exceeded { request, limit, .. } => {
+                Entry::Exceeded {
+                    at, request, limit, ..
+                } => {
                     if let (Some(request), Some(limit)) = (*request, Limit::named(limit)) {
-                        granted.exceeded.entry(request).or_default().push(limit);
+                        let exceeded = granted.exceeded.entry(request).or_default();
+                        exceeded.push((limit, *at));
                     }
                 }
                 Entry::Lost { at, isolate, .. } => granted.lost.push((*isolate, *at)),
@@ -49,9 +52,9 @@ impl Granted {
             .exceeded
             .get(&exchange.id)
             .map_or(&[][..], Vec::as_slice);
-        let (denials, ends): (Vec<Limit>, Vec<_>) = exceeded
+        let (denials, ends): (Vec<_>, Vec<_>) = exceeded
             .iter()
-            .partition(|limit| **limit == Limit::Subrequests);
+            .partition(|(limit, _)| *limit == Limit::Subrequests);
         let denied = exchange.attempts.iter().filter(|attempt| {
             matches!(
                 attempt.outcome,
@@ -65,8 +68,8 @@ impl Granted {
         }
         match *ends {
             [] => {}
-            [limit] => self.check_end(exchange, limit, broken),
-            [first, ..] => {
+            [(limit, at)] => self.check_end(exchange, limit, at, broken),
+            [(first, _), ..] => {
                 let (limit, count) = (first.name(), ends.len());
                 let message = format!("`{limit}` was exceeded, which was told of {count} times");
                 broken(Law::Granted, message);
@@ -74,24 +77,32 @@ impl Granted {
         }
     }
 
-    fn check_end(&self, exchange: &Exchange, limit: Limit, broken: &mut impl FnMut(Law, String)) {
+    fn check_end(
+        &self,
+        exchange: &Exchange,
+        limit: Limit,
+        at: u64,
+        broken: &mut impl FnMut(Law, String),
+    ) {
         let name = limit.name();
         let due = answer(self.platform, limit).status().as_u16();
-        // Of what is under way already, the rest does not come.
-        let breaks_off = matches!(limit, Limit::WallTime | Limit::CpuTime | Limit::Memory);
-        let broke_off = breaks_off && exchange.end == End::Broken;
+        // What had left by then is not taken back; of the rest some may come that
+        // is none of the instance's.
+        let late = limit.ends_instance() || limit == Limit::WallTime;
+        let answered = late && exchange.answered <= at;
         if let Some(status) = exchange.status
             && status != due
-            && !broke_off
+            && !answered
         {
             let message = format!("`{name}` was exceeded, and {status} answered, not {due}");
             broken(Law::Granted, message);
         }
-        let span = exchange.begun..=exchange.ended;
-        let lost = |(isolate, at): &(Isolate, u64)| {
-            exchange.isolate == Some(*isolate) && span.contains(at)
-        };
-        if limit.ends_instance() && !self.lost.iter().any(lost) {
+        if limit.ends_instance()
+            && !self
+                .lost
+                .iter()
+                .any(|lost| Some(lost.0) == exchange.isolate && lost.1 == at)
+        {
             let message = format!("`{name}` was exceeded, and the instance not lost");
             broken(Law::Granted, message);
         }

@@ -43,6 +43,8 @@ pub(crate) struct Played {
     length: u64,
     transfer: Duration,
     broken: bool,
+    /// Whether it came of the request itself, and not of another one.
+    own: bool,
 }
 
 impl Outcomes {
@@ -93,7 +95,11 @@ impl Outcomes {
             let mut attempts = exchange.attempts.iter();
             let same = attempts.position(|it| it.backend.as_deref() == Some(name));
             if let Some(number) = same {
-                return self.played(index, number);
+                let played = self.played(index, number)?;
+                return Some(Played {
+                    own: true,
+                    ..played
+                });
             }
         }
         let places = self.of_backend.get(backend)?;
@@ -121,6 +127,7 @@ impl Outcomes {
             fields,
             transfer: Duration::ZERO,
             broken: false,
+            own: false,
         };
         if last && exchange.method != "HEAD" {
             let head = exchange.head.unwrap_or(exchange.ended);
@@ -205,7 +212,9 @@ impl Played {
         let (status, mut fields) = match status {
             StatusCode::SWITCHING_PROTOCOLS if wants_tunnel => return Ok(tunnel(self.fields)),
             StatusCode::SWITCHING_PROTOCOLS => (StatusCode::OK, HeaderMap::new()),
-            status if wants_tunnel && status.is_success() => return Ok(tunnel(HeaderMap::new())),
+            status if wants_tunnel && status.is_success() && !self.own => {
+                return Ok(tunnel(HeaderMap::new()));
+            }
             status => (status, self.fields),
         };
         let bodiless = *request.method() == Method::HEAD

@@ -109,9 +109,13 @@ async fn whose_limit_it_is_is_who_exceeded_it() {
             Err(_) => assert_eq!(target, "/toil-on/6"),
         }
         assert_eq!([one, other].map(|it| it.unwrap().status()), [200, 200]);
+        assert_eq!(running.fetch(get("/count")).await.unwrap().body(), "1");
         let entries = lawful(running).await;
         assert_eq!(exceeded(&entries), ["cpu-time"], "{target}");
         assert!(is_lost(&entries));
+        // And the isolate is gone with it, whenever that was.
+        let gone = |entry: &&Entry| matches!(entry, Entry::Evicted { .. });
+        assert_eq!(entries.iter().filter(gone).count(), 1, "{target}");
     }
 }
 
