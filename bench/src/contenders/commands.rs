@@ -1,5 +1,6 @@
 //! The commands that start them, and their configurations.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ impl Start<'_> {
         let mut command = Command::new(edgelb()?);
         command
             .env_clear()
+            .envs(of_ours(&["HOME", "XDG_CACHE_HOME"]))
             .envs(self.environment())
             .args(["serve", "--listen", &self.address.to_string()])
             .args(["--threads", &self.threads.to_string(), "--door", door])
@@ -45,10 +47,9 @@ impl Start<'_> {
     pub(super) fn wasmtime(&self) -> anyhow::Result<Command> {
         let component = edgelb()?.with_file_name("../components/edgelb.wasm");
         let mut command = Command::new(repository("deploy/wasmtime/serve"));
-        let of_ours = ["PATH", "HOME"].into_iter();
         command
             .env_clear()
-            .envs(of_ours.filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .envs(of_ours(&["PATH", "HOME"]))
             .envs(self.environment())
             .env("EDGELB_WASMTIME", wasmtime())
             .env("EDGELB_LISTEN", self.address.to_string())
@@ -234,6 +235,12 @@ pub(super) fn wasmtime() -> PathBuf {
         Some(path) => path.into(),
         None => repository(".tools/bin/wasmtime"),
     }
+}
+
+/// Variables that are ours, too, where they are set.
+fn of_ours(names: &[&'static str]) -> impl Iterator<Item = (&'static str, OsString)> {
+    let names = names.iter();
+    names.filter_map(|&name| Some((name, std::env::var_os(name)?)))
 }
 
 /// A file of the repository.
