@@ -124,9 +124,12 @@ impl Start<'_> {
             proxy_http_version 1.1;
             proxy_next_upstream error timeout http_500 http_502 http_503 http_504;
             proxy_next_upstream_tries 4;
-            # Bodies are streamed here, too, and not by way of files.
+            # Bodies are streamed here, too, not by way of files, and not 4 KiB at a time.
             client_max_body_size 0;
+            client_body_buffer_size 64k;
             proxy_request_buffering off;
+            proxy_buffers 16 64k;
+            proxy_busy_buffers_size 128k;
             proxy_max_temp_file_size 0;
             proxy_set_header Connection "";
             proxy_set_header X-Forwarded-For $remote_addr;
