@@ -78,7 +78,7 @@ simulate seeds="0..256":
 soak: build _nginx
     SOAK_SECONDS=60 cargo test --locked --workspace --test process -- --nocapture no_idempotent_request_fails
 
-# Requests per second, latency and CPU per request beside nginx, haproxy and a native proxy
+# Rate, latency, CPU per request, bodies, memory and reuse beside nginx, haproxy and a native proxy
 bench *options: _bench
     cargo build --locked --release
     cargo run --locked --release -p edgelb-bench -- {{ options }}
@@ -97,7 +97,7 @@ _runtimes:
     @.ci/need wasmtime wash cloudflare
 
 _bench:
-    @.ci/need nginx haproxy
+    @.ci/need nginx haproxy wasmtime
 
 _deny:
     @.ci/need cargo-deny

@@ -17,16 +17,24 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    /// Gives the proxy a core a thread, if that leaves one for the rest.
-    pub(crate) fn split(threads: usize) -> io::Result<Self> {
+    /// All that this thread may run on, for everybody. To be asked before
+    /// anybody [enters](Self::enter).
+    pub(crate) fn shared() -> io::Result<Self> {
         let all = sched_getaffinity(None)?;
+        Ok(Self {
+            proxy: all,
+            rest: all,
+            split: false,
+        })
+    }
+
+    /// Gives the proxy a core a thread of those that are shared, if that leaves
+    /// one for the rest.
+    pub(crate) fn split(self, threads: usize) -> Self {
+        let all = self.proxy;
         let numbers: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&it| all.is_set(it)).collect();
         if numbers.len() <= threads {
-            return Ok(Self {
-                proxy: all,
-                rest: all,
-                split: false,
-            });
+            return self;
         }
         let (mut proxy, mut rest) = (CpuSet::new(), CpuSet::new());
         for (index, &number) in numbers.iter().enumerate() {
@@ -36,11 +44,11 @@ impl Cores {
                 proxy.set(number);
             }
         }
-        Ok(Self {
+        Self {
             proxy,
             rest,
             split: true,
-        })
+        }
     }
 
     /// Confines this thread, and what it starts, to the cores of the rest.

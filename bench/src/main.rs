@@ -3,17 +3,20 @@
 //! Every contender balances the same three backends, makes the same edits and
 //! writes an access log; rounds go through all of them in turn, so that what
 //! disturbs the machine disturbs them alike. Figures are medians over rounds,
-//! ratios those of the same round.
+//! ratios those of the same round. What edgelb is to reach is printed last, with
+//! what it reached.
 
+mod backend;
 mod contenders;
 mod cores;
 mod instructions;
 mod load;
-mod measure;
 mod native;
+mod parts;
 mod probe;
 mod process;
 mod report;
+mod rounds;
 mod stage;
 mod statistics;
 
@@ -32,12 +35,12 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Compare edgelb with nginx, HAProxy and a plain Rust proxy.
 ///
-/// Prints a Markdown table and writes everything measured as JSON.
+/// Prints Markdown tables and writes everything measured as JSON.
 #[derive(Debug, Parser)]
 #[command(name = "edgelb-bench", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(flatten)]
-    options: measure::Options,
+    options: parts::Options,
     /// Where to write what was measured.
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     output: PathBuf,
@@ -73,15 +76,15 @@ fn compare(cli: &Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let results = runtime.block_on(async {
+    let findings = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
             biased;
             // Returning stops the processes that were started.
             _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
             _ = terminate.recv() => Err(anyhow!("terminated")),
-            results = measure::run(&cli.options) => results,
+            findings = parts::run(&cli.options) => findings,
         }
     })?;
-    report::write(&results, &cli.output)
+    report::write(&cli.options, &findings, &cli.output)
 }

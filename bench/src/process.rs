@@ -67,8 +67,37 @@ impl Process {
 
     /// The processor time it has used, with the processes it started.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
-        cpu_time(self.child.id())
+        family(self.child.id())?.into_iter().map(cpu_time).sum()
     }
+
+    /// Its resident memory, with that of the processes it started.
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        let family = family(self.child.id())?.into_iter();
+        family.map(memory).try_fold(Memory::default(), |sum, it| {
+            let it = it?;
+            Ok(Memory {
+                now: sum.now + it.now,
+                peak: sum.peak + it.peak,
+            })
+        })
+    }
+
+    /// From here on, the peak of its memory is a new one.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        // https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html
+        const PEAK: &str = "5";
+        for pid in family(self.child.id())? {
+            fs::write(format!("/proc/{pid}/clear_refs"), PEAK)?;
+        }
+        Ok(())
+    }
+}
+
+/// Resident memory, in bytes. Pages that processes share count for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
 }
 
 impl Drop for Process {
@@ -103,19 +132,31 @@ fn missing(name: &str) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, hint)
 }
 
-/// User and system time of a process, its threads and its living descendants,
-/// from `/proc` (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
+/// A process and its living descendants.
+fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let mut family = vec![pid];
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    for child in children.split_whitespace() {
+        family.extend(self::family(child.parse()?)?);
+    }
+    Ok(family)
+}
+
+/// User and system time of a process and its threads, from `/proc`
+/// (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
 fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("cannot read `{path}`"))?;
     let ticks = ticks(&stat).with_context(|| format!("`{path}` is malformed"))?;
-    let own = Duration::from_secs(ticks)
-        / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    let children = children
-        .split_whitespace()
-        .map(|child| cpu_time(child.parse()?));
-    Ok(own + children.sum::<anyhow::Result<Duration>>()?)
+    let per_second = u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
+    Ok(Duration::from_secs(ticks) / per_second)
+}
+
+/// From `/proc` (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+fn memory(pid: u32) -> anyhow::Result<Memory> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("cannot read `{path}`"))?;
+    resident(&status).with_context(|| format!("`{path}` is malformed"))
 }
 
 /// The fields `utime` and `stime`, in clock ticks. The name before them may
@@ -128,6 +169,20 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// The fields `VmRSS` and `VmHWM`, in KiB.
+fn resident(status: &str) -> Option<Memory> {
+    let field = |wanted: &str| {
+        let mut fields = status.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = fields.find(|(name, _)| *name == wanted)?;
+        let kib: u64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kib << 10)
+    };
+    Some(Memory {
+        now: field("VmRSS")?,
+        peak: field("VmHWM")?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,5 +192,13 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 9 8 7 6 120 34 5 6 20 0 1 0 99 1000";
         assert_eq!(ticks(stat), Some(154));
         assert_eq!(ticks("7 (a"), None);
+    }
+
+    #[test]
+    fn memory_is_that_which_is_resident() {
+        let status = "Name:\ta\nVmPeak:\t  9 kB\nVmHWM:\t    3 kB\nVmRSS:\t    2 kB\n";
+        let (now, peak) = (2 << 10, 3 << 10);
+        assert_eq!(resident(status), Some(Memory { now, peak }));
+        assert_eq!(resident("Name:\ta\n"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What was measured, for people and for programs.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -9,43 +9,114 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 
-use crate::contenders::Contender;
-use crate::measure::{Figures, Options, Results};
-use crate::statistics::median;
+use crate::parts::Options;
+use crate::rounds::Ratio;
 
-/// Writes the JSON file, and the table to stdout.
-pub(crate) fn write(results: &Results, path: &Path) -> anyhow::Result<()> {
+/// What came of a part.
+pub(crate) trait Findings {
+    /// What goes into the JSON document, by key. Programs read the keys: they
+    /// do not change.
+    fn document(&self) -> Map<String, Value>;
+    /// Medians of ratios, by name.
+    fn ratios(&self) -> BTreeMap<String, f64>;
+    /// What is to be reached, where it was measured.
+    fn bars(&self) -> Vec<Bar>;
+    /// The table, ready for `docs/performance.md`.
+    fn table(&self) -> String;
+}
+
+/// What is to be reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    pub(crate) what: &'static str,
+    pub(crate) figure: f64,
+    /// The least and the greatest of the rounds, where it is of several.
+    pub(crate) spread: Option<(f64, f64)>,
+    pub(crate) bound: Bound,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Bar {
+    /// The bar of a ratio, if there is one.
+    pub(crate) fn of_ratio(what: &'static str, ratio: Option<Ratio>, bound: Bound) -> Option<Self> {
+        let ratio = ratio?;
+        Some(Self {
+            what,
+            figure: ratio.median,
+            spread: Some((ratio.least, ratio.most)),
+            bound,
+        })
+    }
+
+    fn is_met(&self) -> bool {
+        match self.bound {
+            Bound::AtMost(most) => self.figure <= most,
+            Bound::AtLeast(least) => self.figure >= least,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(formatter, "at most {most}"),
+            Self::AtLeast(least) => write!(formatter, "at least {least}"),
+        }
+    }
+}
+
+/// Writes the JSON file, and the tables and bars to stdout.
+pub(crate) fn write(
+    options: &Options,
+    findings: &[Box<dyn Findings>],
+    path: &Path,
+) -> anyhow::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let text = serde_json::to_string_pretty(&document(results))?;
+    let bars: Vec<Bar> = findings.iter().flat_map(|it| it.bars()).collect();
+    let text = serde_json::to_string_pretty(&document(options, findings, &bars))?;
     fs::write(path, text + "\n").with_context(|| format!("cannot write `{}`", path.display()))?;
-    std::io::stdout().write_all(table(results).as_bytes())?;
+    let mut text = String::new();
+    for findings in findings {
+        text += &findings.table();
+        text.push('\n');
+    }
+    text += &table(&bars);
+    std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
-/// The JSON document. Its keys are read by programs: they do not change.
-fn document(results: &Results) -> Value {
-    let contenders = results.contenders.iter().map(|(contender, figures)| {
-        let medians = json!({
-            "cpu_us": of(figures, |it| it.cpu_us),
-            "cpu_us_at_rate": of(figures, |it| it.cpu_us_at_rate),
-            "busy": of(figures, |it| it.busy),
-            "requests_per_second": of(figures, |it| it.requests_per_second),
-            "p50_us": of(figures, |it| it.p50_us),
-            "p99_us": of(figures, |it| it.p99_us),
-            "version": contender.version(),
-            "rounds": figures,
-        });
-        (contender.name().to_owned(), medians)
+/// A figure as it is written: with so many digits behind the point.
+pub(crate) fn rounded(figure: f64, digits: i32) -> f64 {
+    let factor = 10_f64.powi(digits);
+    (figure * factor).round() / factor
+}
+
+fn document(options: &Options, findings: &[Box<dyn Findings>], bars: &[Bar]) -> Value {
+    let ratios = findings.iter().flat_map(|it| it.ratios());
+    let ratios: BTreeMap<_, _> = ratios.map(|(name, it)| (name, rounded(it, 4))).collect();
+    let bars = bars.iter().map(|bar| {
+        json!({
+            "what": bar.what,
+            "figure": rounded(bar.figure, 4),
+            "bound": bar.bound.to_string(),
+            "met": bar.is_met(),
+        })
     });
-    json!({
-        "machine": machine(),
-        "options": options(&results.options),
-        "own_cores": results.split,
-        "contenders": contenders.collect::<Map<_, _>>(),
-        "ratios": ratios(results),
-    })
+    let mut document = Map::from_iter([
+        ("machine".to_owned(), machine()),
+        ("options".to_owned(), self::options(options)),
+        ("ratios".to_owned(), json!(ratios)),
+        ("bars".to_owned(), bars.collect()),
+    ]);
+    document.extend(findings.iter().flat_map(|it| it.document()));
+    Value::Object(document)
 }
 
 fn options(options: &Options) -> Value {
@@ -59,80 +130,21 @@ fn options(options: &Options) -> Value {
     })
 }
 
-/// `A_cpu_vs_B`, `A_rate_vs_B` and `A_p99_vs_B`: A's figure divided by B's,
-/// for A either door of edgelb and B any other proxy.
-fn ratios(results: &Results) -> BTreeMap<String, f64> {
-    let ours = [Contender::Edgelb, Contender::EdgelbWasiHttp];
-    let theirs = [Contender::Native, Contender::Nginx, Contender::Haproxy];
-    let mut ratios = BTreeMap::new();
-    for (one, other) in ours
-        .iter()
-        .flat_map(|one| theirs.map(|other| (*one, other)))
-    {
-        for (what, figure) in [
-            ("cpu", (|it| it.cpu_us) as fn(&Figures) -> f64),
-            ("rate", |it| it.requests_per_second),
-            ("p99", |it| it.p99_us),
-        ] {
-            if let Some(ratio) = ratio(results, one, other, figure) {
-                let rounded = (ratio * 1e3).round() / 1e3;
-                let name = format!("{}_{what}_vs_{}", one.name(), other.name());
-                ratios.insert(name, rounded);
-            }
-        }
-    }
-    ratios
-}
-
-/// The median of the ratios of the same rounds; `None` where one did not run.
-fn ratio(
-    results: &Results,
-    one: Contender,
-    other: Contender,
-    figure: impl Fn(&Figures) -> f64,
-) -> Option<f64> {
-    let find = |wanted| {
-        let found = results.contenders.iter().find(|(it, _)| *it == wanted);
-        found.map(|(_, figures)| figures)
-    };
-    let pairs = find(one)?.iter().zip(find(other)?);
-    Some(median(
-        pairs.map(|(one, other)| figure(one) / figure(other)),
-    ))
-}
-
-fn of(figures: &[Figures], figure: impl Fn(&Figures) -> f64) -> f64 {
-    (median(figures.iter().map(figure)) * 1e2).round() / 1e2
-}
-
-/// The table, ready for `docs/performance.md`.
-fn table(results: &Results) -> String {
-    let rate = results.options.rate;
-    let mut table = format!(
-        "| proxy | CPU us/request | CPU vs plain Rust | CPU vs nginx | rate vs nginx \
-         | p50 us at {rate}/s | p99 us at {rate}/s | requests/s | proxy busy |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
-    );
-    for (contender, figures) in &results.contenders {
-        let cell = |value: Option<f64>, digits: usize| match value {
-            Some(value) if *contender != Contender::Direct => format!("{value:.digits$}"),
-            _ => "-".to_owned(),
-        };
-        let versus =
-            |other, figure: fn(&Figures) -> f64| cell(ratio(results, *contender, other, figure), 2);
+fn table(bars: &[Bar]) -> String {
+    let mut table =
+        "| edgelb's | figure | of the rounds | bar | |\n|---|--:|--:|--:|---|\n".to_owned();
+    for bar in bars {
+        let spread = bar.spread.map_or("-".to_owned(), |(least, most)| {
+            format!("{least:.2}-{most:.2}")
+        });
+        let met = if bar.is_met() { "met" } else { "missed" };
         // Writing to a string does not fail.
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {} |",
-            contender.title(),
-            cell(Some(of(figures, |it| it.cpu_us)), 1),
-            versus(Contender::Native, |it| it.cpu_us),
-            versus(Contender::Nginx, |it| it.cpu_us),
-            versus(Contender::Nginx, |it| it.requests_per_second),
-            of(figures, |it| it.p50_us),
-            of(figures, |it| it.p99_us),
-            of(figures, |it| it.requests_per_second),
-            cell(Some(of(figures, |it| it.busy)), 2),
+            "| {} | {} | {spread} | {} | {met} |",
+            bar.what,
+            rounded(bar.figure, 2),
+            bar.bound,
         );
     }
     table
@@ -155,4 +167,28 @@ fn machine() -> Value {
         "cores": cores,
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_met_on_its_own_side() {
+        let bar = |figure, bound| Bar {
+            what: "",
+            figure,
+            spread: None,
+            bound,
+        };
+        assert!(bar(1.0, Bound::AtMost(1.0)).is_met());
+        assert!(!bar(1.1, Bound::AtMost(1.0)).is_met());
+        assert!(!bar(0.9, Bound::AtLeast(1.0)).is_met());
+    }
+
+    #[test]
+    fn what_is_rounded_keeps_its_digits() {
+        assert_eq!(rounded(1.234_56, 2), 1.23);
+        assert_eq!(rounded(0.995_04, 4), 0.995);
+    }
 }

@@ -4,25 +4,26 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::backend::Backend;
 use crate::cores::Cores;
 use crate::process::{Process, free_address};
 
-/// How many backends there are. One program serves them all: what it costs is
-/// the same for every contender.
+/// How many backends there are.
 const BACKENDS: usize = 3;
 
 /// Where contenders are started.
 pub(crate) struct Stage {
     pub(crate) backends: [SocketAddr; BACKENDS],
     pub(crate) cores: Cores,
-    /// Threads or workers of each proxy.
-    pub(crate) threads: usize,
     /// How many connections a proxy must be able to hold on each side.
     pub(crate) connections: usize,
-    _program: Process,
+    /// How long a backend that failed is left alone; `None`: what a proxy does
+    /// by itself, or 30 s.
+    pub(crate) down_time: Option<Duration>,
     directory: Directory,
 }
 
@@ -30,36 +31,46 @@ pub(crate) struct Stage {
 struct Directory(PathBuf);
 
 impl Stage {
-    /// Starts the backends, for proxies of so many threads and clients.
-    pub(crate) fn set(threads: usize, clients: usize) -> anyhow::Result<Self> {
-        let cores = Cores::split(threads)?;
+    /// For proxies that hold so many connections on each side.
+    pub(crate) fn set(cores: Cores, connections: usize) -> anyhow::Result<Self> {
         cores.enter()?;
-        let directory = Directory::create()?;
         let mut backends = [SocketAddr::from(([127, 0, 0, 1], 0)); BACKENDS];
         for backend in &mut backends {
             *backend = free_address()?;
         }
-        let config = directory.0.join("backends.conf");
-        // A turn's clients may come before the last ones' are all gone.
-        let connections = 2 * clients + 64;
-        let preamble = nginx_preamble(&directory.0, "backends", 1, connections);
-        fs::write(&config, configuration(&preamble, &backends))?;
-        let mut program = Process::start(
-            "backends",
-            &mut nginx(&directory.0, &config),
-            &directory.0.join("backends.stderr"),
-        )?;
-        for &backend in &backends {
-            program.accepts(backend)?;
-        }
         Ok(Self {
             backends,
             cores,
-            threads,
             connections,
-            _program: program,
-            directory,
+            down_time: None,
+            directory: Directory::create()?,
         })
+    }
+
+    /// Starts the backends that cost the least: nginx. One program serves them
+    /// all: what it costs is the same for every contender.
+    pub(crate) fn nginx(&self) -> anyhow::Result<Process> {
+        let directory = &self.directory.0;
+        let config = directory.join("backends.conf");
+        let preamble = nginx_preamble(directory, "backends", 1, self.connections);
+        fs::write(&config, configuration(&preamble, &self.backends))?;
+        let mut program = Process::start(
+            "backends",
+            &mut nginx(directory, &config),
+            &directory.join("backends.stderr"),
+        )?;
+        for &backend in &self.backends {
+            program.accepts(backend)?;
+        }
+        Ok(program)
+    }
+
+    /// Starts backends of our own, which tell what they got and take long bodies.
+    pub(crate) fn own(&self) -> anyhow::Result<Vec<Backend>> {
+        let backends = self.backends.iter();
+        Ok(backends
+            .map(|&address| Backend::start(address))
+            .collect::<Result<_, _>>()?)
     }
 
     /// A file or directory of this run.

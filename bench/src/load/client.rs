@@ -28,9 +28,9 @@ pub(super) struct Client {
 }
 
 /// What is to be known of a response.
-struct Head<'a> {
+pub(super) struct Head<'a> {
     /// Bytes of head and body.
-    length: usize,
+    pub(super) length: usize,
     /// `name=value` of the cookie it sets.
     cookie: Option<&'a str>,
 }
@@ -60,11 +60,16 @@ impl Client {
     pub(super) async fn run(&mut self, pace: &Pace) -> anyhow::Result<Vec<Duration>> {
         let mut latencies = Vec::new();
         while let Some(due) = pace.due().await? {
-            self.stream.write_all(&self.request).await?;
-            self.receive().await?;
+            self.once().await?;
             latencies.push(due.elapsed());
         }
         Ok(latencies)
+    }
+
+    /// Sends one request.
+    pub(super) async fn once(&mut self) -> anyhow::Result<()> {
+        self.stream.write_all(&self.request).await?;
+        self.receive().await
     }
 
     async fn receive(&mut self) -> anyhow::Result<()> {
@@ -117,7 +122,7 @@ fn request(cookie: Option<&str>) -> Vec<u8> {
 }
 
 /// Reads a response head; `None` if it is not complete yet.
-fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head<'_>>> {
+pub(super) fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head<'_>>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };

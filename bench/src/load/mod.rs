@@ -2,6 +2,7 @@
 
 mod client;
 mod pace;
+mod transfer;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,9 +13,13 @@ use futures_util::future::try_join_all;
 use client::Client;
 pub(crate) use client::Cookies;
 use pace::Pace;
+pub(crate) use transfer::{download, upload};
 
 /// How long past its end a measurement may take before it is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many connect at a time: fewer than wait to be accepted anywhere.
+const AT_ONCE: usize = 200;
 
 /// Clients, connected.
 pub(crate) struct Load(Vec<Client>);
@@ -35,9 +40,24 @@ impl Load {
         clients: usize,
         cookies: Cookies,
     ) -> anyhow::Result<Self> {
-        let clients = (0..clients).zip(addresses.iter().cycle());
-        let clients = clients.map(|(number, &address)| Client::connect(number, address, cookies));
-        Ok(Self(try_join_all(clients).await?))
+        let clients: Vec<_> = (0..clients).zip(addresses.iter().cycle()).collect();
+        let mut connected = Vec::with_capacity(clients.len());
+        for some in clients.chunks(AT_ONCE) {
+            let some = some.iter();
+            let some = some.map(|&(number, &address)| Client::connect(number, address, cookies));
+            connected.extend(try_join_all(some).await?);
+        }
+        Ok(Self(connected))
+    }
+
+    /// Each sends one request, a few at a time, and awaits the response.
+    pub(crate) async fn once(&mut self) -> anyhow::Result<()> {
+        for some in self.0.chunks_mut(AT_ONCE) {
+            let some = try_join_all(some.iter_mut().map(Client::once));
+            let in_time = tokio::time::timeout(PATIENCE, some).await;
+            in_time.context("responses are missing")??;
+        }
+        Ok(())
     }
 
     /// Sends as fast as responses come: what can be served at most.

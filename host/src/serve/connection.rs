@@ -60,7 +60,9 @@ pub(super) async fn serve(stream: TcpStream, client: Client, context: Arc<Contex
     let service = service_fn(move |request| {
         let context = Arc::clone(&context);
         let (client, sink) = (client.clone(), Arc::clone(&sink));
-        async move { Ok::<_, Infallible>(respond(request, client, sink, &context).await) }
+        // hyper keeps room for this as long as the connection lasts; boxed, it
+        // takes room while there is a request.
+        Box::pin(async move { Ok::<_, Infallible>(respond(request, client, sink, &context).await) })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
