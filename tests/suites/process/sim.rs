@@ -162,3 +162,38 @@ async fn what_is_wrong_with_a_file_is_said_with_its_name_and_line() {
         ended.stderr
     );
 }
+
+#[tokio::test]
+async fn what_is_written_never_takes_the_place_of_what_is_read() {
+    let directory = Directory::new();
+    let file = directory.write("scenario.toml", SCENARIO);
+    let other = format!("{}/./scenario.toml", directory.path().display());
+    let fresh = format!("{}/fresh", directory.path().display());
+    for arguments in [
+        ["--trace", &*file].as_slice(),
+        &["--report", &*other],
+        &["--trace", &*fresh, "--report", &*fresh],
+        &["--trace", "-"],
+    ] {
+        let ended = sim(&directory, SCENARIO, arguments).await;
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.stdout);
+        let told = ended.stderr.contains("expected one each") || ended.stderr.contains("stdout");
+        assert!(told, "{}", ended.stderr);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), SCENARIO);
+        assert!(!std::path::Path::new(&fresh).exists());
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_in_the_place_of_backends_is_noted() {
+    let scenario = format!("{SCENARIO}\n[environment]\nPRIMARY_DOMAIN = \"shop.example\"\n");
+    let ended = sim(&Directory::new(), &scenario, &[]).await;
+    let note = ended.stdout.lines().find(|it| it.starts_with("note: "));
+    let note = note.unwrap_or_default();
+    assert!(
+        note.contains("no request reached a backend; "),
+        "{}",
+        ended.stdout
+    );
+    assert!(note.ends_with("were answered with 421"), "{note}");
+}

@@ -16,6 +16,7 @@ use edgelb_host::Door;
 use edgelb_host::sim::{Recording, RecordingError, Scenario, Simulation, Sweep, shrink};
 
 use super::args::{DoorArg, SimArgs};
+use super::log_file::is_one;
 use progress::{Progress, watched};
 use told::{comparison, shown, table, title, verdict};
 
@@ -26,6 +27,7 @@ pub(super) fn run(args: &SimArgs) -> anyhow::Result<()> {
     if args.files.len() > 1 && (args.trace.is_some() || args.report.is_some()) {
         bail!("--trace and --report are of one scenario: give one file");
     }
+    check_outputs(args)?;
     let mut subjects: Vec<_> = (args.files.iter())
         .map(|file| Subject {
             scenario: Some(file),
@@ -53,6 +55,39 @@ pub(super) fn run(args: &SimArgs) -> anyhow::Result<()> {
         bail!("{failed} of {} scenarios failed", subjects.len());
     }
     Ok(())
+}
+
+/// What is written is a file of its own: to write where something is read from
+/// would be the end of that.
+fn check_outputs(args: &SimArgs) -> anyhow::Result<()> {
+    let replay = args.replay.as_deref().map(|file| ("--replay", file));
+    let component = args.component.as_deref().map(|file| ("--component", file));
+    let read = args
+        .files
+        .iter()
+        .map(|file| ("the scenario", file.as_path()));
+    let mut taken: Vec<_> = read.chain(replay).chain(component).collect();
+    let outputs = [("--trace", &args.trace), ("--report", &args.report)];
+    for (flag, file) in outputs {
+        let Some(file) = file.as_deref() else {
+            continue;
+        };
+        let name = file.display();
+        if file == Path::new("-") {
+            bail!("{flag} `-`: stdout is where the table goes; expected a file (`./-` is one)");
+        }
+        if let Some((other, _)) = taken.iter().find(|(_, other)| is_same(file, other)) {
+            bail!("{flag} `{name}` is the file of {other}, too; expected one each");
+        }
+        taken.push((flag, file));
+    }
+    Ok(())
+}
+
+/// Whether both are the same file, however they are spelt, there or not.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let absolute = |path: &Path| std::path::absolute(path).ok();
+    absolute(one) == absolute(other) || is_one(one, other)
 }
 
 /// What is run: a scenario, a recording, or one on top of the other.

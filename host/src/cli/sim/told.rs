@@ -1,5 +1,6 @@
 //! What is told of runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use edgelb_host::sim::{Bound, Law, Measure, Recording, Run, Scenario, Summary, Unit};
@@ -38,7 +39,13 @@ pub(super) fn table(summary: &Summary) -> String {
     let shares = shares.map(|(backend, _)| Measure::Share(backend.clone()));
     let seldom = [Measure::Exceeded, Measure::Lost];
     let seldom = seldom.into_iter().filter(|it| summary.measure(it) > 0.0);
-    let mut table = String::new();
+    let mut table = format!("  {:<16}{:>12}\n", "requests", summary.requests);
+    if summary.left > 0 {
+        table.push_str(&format!(
+            "  {:<16}{:>12}\n",
+            "gave up waiting", summary.left
+        ));
+    }
     for measure in plain.into_iter().chain(shares).chain(seldom) {
         // Where there was no outage that anybody met.
         let never = (measure == Measure::Detect && summary.detect.is_none())
@@ -51,6 +58,18 @@ pub(super) fn table(summary: &Summary) -> String {
         table.push_str(&format!("  {:<16}{value:>12}\n", measure.to_string()));
     }
     table
+}
+
+/// What was answered most, and how often.
+fn statuses(run: &Run) -> String {
+    let mut counts = BTreeMap::<u16, usize>::new();
+    for status in run.trace.exchanges().filter_map(|it| it.status) {
+        *counts.entry(status).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map_or(String::new(), |(status, count)| {
+        format!("; {count} were answered with {status}")
+    })
 }
 
 /// What came of it when it was recorded, and now.
@@ -109,7 +128,7 @@ pub(super) fn verdict(scenario: &Scenario, run: &Run) -> bool {
         println!("        and {} more", run.violations.len() - TOLD);
     }
     if run.trace.exchanges().all(|it| it.attempts.is_empty()) {
-        println!("note: no request reached a backend");
+        println!("note: no request reached a backend{}", statuses(run));
     }
     let passed = run.passed(scenario);
     if passed {
