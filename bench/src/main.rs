@@ -11,6 +11,7 @@ mod contenders;
 mod cores;
 mod instructions;
 mod load;
+mod machine;
 mod native;
 mod parts;
 mod probe;

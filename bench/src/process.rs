@@ -67,7 +67,7 @@ impl Process {
 
     /// The processor time it has used, with the processes it started.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
-        family(self.child.id())?.into_iter().map(cpu_time).sum()
+        cpu_time(self.child.id())
     }
 
     /// Its resident memory, with that of the processes it started.
@@ -142,14 +142,25 @@ fn family(pid: u32) -> anyhow::Result<Vec<u32>> {
     Ok(family)
 }
 
+/// User and system time of a process and its living descendants.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let family = family(pid)?;
+    let ticks = family.into_iter().map(own_ticks);
+    let ticks: u64 = ticks.sum::<anyhow::Result<_>>()?;
+    Ok(Duration::from_secs_f64(ticks as f64 / ticks_per_second()))
+}
+
+/// In how many ticks a second the kernel counts processor time.
+pub(crate) fn ticks_per_second() -> f64 {
+    rustix::param::clock_ticks_per_second() as f64
+}
+
 /// User and system time of a process and its threads, from `/proc`
 /// (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
-fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+fn own_ticks(pid: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("cannot read `{path}`"))?;
-    let ticks = ticks(&stat).with_context(|| format!("`{path}` is malformed"))?;
-    let per_second = u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100);
-    Ok(Duration::from_secs(ticks) / per_second)
+    ticks(&stat).with_context(|| format!("`{path}` is malformed"))
 }
 
 /// From `/proc` (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).

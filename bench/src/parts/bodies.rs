@@ -11,6 +11,7 @@ use super::{Options, progress};
 use crate::contenders::{Contender, Running};
 use crate::cores::Cores;
 use crate::load::{download, upload};
+use crate::machine::Watch;
 use crate::report::{Bar, Bound, Findings, rounded};
 use crate::rounds::{Rounds, alternate};
 use crate::stage::Stage;
@@ -33,6 +34,8 @@ struct Figures {
     upload: Transfer,
     /// How far its memory rose above what it was before the first body.
     growth_mib: f64,
+    /// The share of the machine that others had.
+    others: f64,
 }
 
 type Figure = fn(&Figures) -> f64;
@@ -88,6 +91,7 @@ pub(super) async fn run(options: &Options, cores: Cores) -> anyhow::Result<Bodie
 async fn turn(contestant: &Contestant) -> anyhow::Result<Figures> {
     let running = &contestant.running;
     let address = running.addresses[0];
+    let watch = Watch::start()?;
     let begun = running.cpu_time()?;
     let down = download(address, BYTES).await?;
     let between = running.cpu_time()?;
@@ -98,6 +102,7 @@ async fn turn(contestant: &Contestant) -> anyhow::Result<Figures> {
         download: Transfer::new(down, between - begun),
         upload: Transfer::new(up, ended - between),
         growth_mib: growth as f64 / f64::from(1 << 20),
+        others: watch.others()?,
     })
 }
 
@@ -152,20 +157,20 @@ impl Findings for Bodies {
     fn bars(&self) -> Vec<Bar> {
         let versus_nginx = |what, figure: Figure| {
             let ratio = self.0.ratio(Contender::Edgelb, Contender::Nginx, figure);
-            Bar::of_ratio(what, ratio, Bound::AtLeast(1.0))
+            let bar = Bar::of_ratio(what, ratio, Bound::AtLeast(1.0))?;
+            Some(bar.beside(self.0.median(Contender::Edgelb, |it| it.others)))
         };
         let growth = self.0.most(Contender::Edgelb, |it| it.growth_mib);
+        let growth = growth.map(|figure| {
+            let what = "MiB more memory for 400 MB bodies";
+            Bar::new(what, figure, Bound::AtMost(32.0))
+        });
         [
             versus_nginx("400 MB down, of nginx's rate", |it| {
                 it.download.mb_per_second
             }),
             versus_nginx("400 MB up, of nginx's rate", |it| it.upload.mb_per_second),
-            growth.map(|figure| Bar {
-                what: "MiB more memory for 400 MB bodies",
-                figure,
-                spread: None,
-                bound: Bound::AtMost(32.0),
-            }),
+            growth,
         ]
         .into_iter()
         .flatten()

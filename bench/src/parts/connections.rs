@@ -128,12 +128,7 @@ impl Findings for Connections {
         let Some((_, figures)) = edgelb else {
             return Vec::new();
         };
-        let bar = |what, bytes, most| Bar {
-            what,
-            figure: mib(bytes),
-            spread: None,
-            bound: Bound::AtMost(most),
-        };
+        let bar = |what, bytes, most| Bar::new(what, mib(bytes), Bound::AtMost(most));
         let busy = bar("MiB with 512 connections in use", figures.busy, 64.0);
         let idle = figures
             .idle

@@ -12,6 +12,7 @@ use super::{Options, WARM_UP, progress};
 use crate::contenders::{Contender, Running};
 use crate::cores::Cores;
 use crate::load::Load;
+use crate::machine::Watch;
 use crate::probe;
 use crate::report::{Bar, Bound, Findings, rounded};
 use crate::rounds::{Ratio, Rounds, alternate};
@@ -32,6 +33,8 @@ pub(super) struct Figures {
     /// Latency at the constant rate, in microseconds.
     p50_us: f64,
     p99_us: f64,
+    /// The share of the machine that others had, 0 to 1.
+    others: f64,
 }
 
 type Figure = fn(&Figures) -> f64;
@@ -92,11 +95,13 @@ pub(super) async fn turn(
     let mut load = Load::connect(&running.addresses, clients, options.cookies).await?;
     load.saturate(WARM_UP).await?;
 
+    let watch = Watch::start()?;
     let begun = running.cpu_time()?;
     let saturated = load.saturate(options.duration).await?;
     let between = running.cpu_time()?;
     let mut offered = load.offer(options.rate, options.duration).await?;
     let ended = running.cpu_time()?;
+    let others = watch.others()?;
     running.empty_log()?;
 
     let used = (between - begun).as_secs_f64();
@@ -110,6 +115,7 @@ pub(super) async fn turn(
         requests_per_second: saturated.requests as f64 / elapsed,
         p50_us: quantile(&mut latencies, 0.5),
         p99_us: quantile(&mut latencies, 0.99),
+        others,
     })
 }
 
@@ -135,6 +141,7 @@ impl Findings for Rates {
                 "requests_per_second": of(|it| it.requests_per_second),
                 "p50_us": of(|it| it.p50_us),
                 "p99_us": of(|it| it.p99_us),
+                "others": of(|it| it.others),
                 "version": contender.version(),
                 "rounds": figures,
             });
@@ -177,46 +184,47 @@ impl Findings for Rates {
         let bar = |what, other, figure, bound| {
             Bar::of_ratio(what, self.edgelb_versus(other, figure), bound)
         };
-        let (native, nginx) = (Contender::Native, Contender::Nginx);
+        let cpu: Figure = |it| it.cpu_us;
+        let of_cpu = [
+            ("CPU a request, of plain Rust's", Contender::Native, 1.15),
+            ("CPU a request, of nginx's", Contender::Nginx, 1.35),
+        ];
+        let of_cpu = of_cpu.map(|(what, other, most)| bar(what, other, cpu, Bound::AtMost(most)));
         let rate: Figure = |it| it.requests_per_second;
-        [
-            bar(
-                "CPU a request, of plain Rust's",
-                native,
-                |it| it.cpu_us,
-                Bound::AtMost(1.15),
+        let of_time = [
+            (
+                "rate, of nginx's",
+                Contender::Nginx,
+                rate,
+                Bound::AtLeast(0.9),
             ),
-            bar(
-                "CPU a request, of nginx's",
-                nginx,
-                |it| it.cpu_us,
-                Bound::AtMost(1.35),
-            ),
-            bar("rate, of nginx's", nginx, rate, Bound::AtLeast(0.9)),
-            bar(
+            (
                 "rate, of `wasmtime serve`'s",
                 Contender::Wasmtime,
                 rate,
                 Bound::AtLeast(5.0),
             ),
-            bar(
+            (
                 "p99, of HAProxy's",
                 Contender::Haproxy,
                 |it| it.p99_us,
                 Bound::AtMost(1.5),
             ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        let of_time = of_time.map(|(what, other, figure, bound)| {
+            let others = |contender| self.median(contender, |it| it.others);
+            let most = others(Contender::Edgelb).max(others(other));
+            Some(bar(what, other, figure, bound)?.beside(Some(most)))
+        });
+        of_cpu.into_iter().chain(of_time).flatten().collect()
     }
 
     fn table(&self) -> String {
         let rate = self.rate;
         let mut table = format!(
             "| proxy | CPU us/request | CPU vs plain Rust | CPU vs nginx | rate vs nginx \
-             | p50 us at {rate}/s | p99 us at {rate}/s | requests/s | proxy busy |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+             | p50 us at {rate}/s | p99 us at {rate}/s | requests/s | proxy busy | others |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
         );
         for (contender, _) in self.rounds.iter() {
             let cell = |value: Option<f64>, digits: usize| match value {
@@ -231,7 +239,7 @@ impl Findings for Rates {
             // Writing to a string does not fail.
             let _ = writeln!(
                 table,
-                "| {} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {} |",
+                "| {} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {} | {:.2} |",
                 contender.title(),
                 cell(Some(of(|it| it.cpu_us)), 1),
                 versus(Contender::Native, |it| it.cpu_us),
@@ -241,6 +249,7 @@ impl Findings for Rates {
                 of(|it| it.p99_us),
                 of(|it| it.requests_per_second),
                 cell(Some(of(|it| it.busy)), 2),
+                of(|it| it.others),
             );
         }
         table

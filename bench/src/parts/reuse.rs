@@ -173,18 +173,15 @@ impl Findings for Reuse {
     fn bars(&self) -> Vec<Bar> {
         let mut steady = self.steady.iter();
         let steady = steady.find(|(it, _)| *it == Contender::Edgelb);
-        let steady = steady.map(|(_, got)| Bar {
-            what: "% of requests on kept connections",
-            figure: kept(got),
-            spread: None,
-            bound: Bound::AtLeast(99.5),
+        let steady = steady.map(|(_, got)| {
+            let what = "% of requests on kept connections";
+            Bar::new(what, kept(got), Bound::AtLeast(99.5))
         });
-        let outage = self.outage(Contender::Edgelb).map(|outage| Bar {
-            what: "connections to the others while a backend is dead",
-            figure: outage.to_others as f64,
-            spread: None,
+        let outage = self.outage(Contender::Edgelb).map(|outage| {
+            let what = "connections to the others while a backend is dead";
             // One for each client that may be waiting.
-            bound: Bound::AtMost(f64::from(self.clients)),
+            let most = f64::from(self.clients);
+            Bar::new(what, outage.to_others as f64, Bound::AtMost(most))
         });
         steady.into_iter().chain(outage).collect()
     }
