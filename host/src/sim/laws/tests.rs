@@ -293,12 +293,16 @@ fn what_exceeds_a_limit_gets_what_the_platform_gives_and_is_told_of_once() {
     assert_eq!(broken(&["cpu-time"; 2], answered(503), true), 1);
     assert_eq!(broken(&["url-size"], answered(414), false), 0);
     assert_eq!(broken(&["url-size"], answered(400), false), 1);
-    let cut_off = Exchange {
-        end: End::Broken,
+    // What had left before is not taken back.
+    let before = Exchange {
+        answered: 104,
         ..answered(200)
     };
-    assert_eq!(broken(&["wall-time"], cut_off.clone(), false), 0);
-    assert_eq!(broken(&["url-size"], cut_off, false), 1);
+    assert_eq!(broken(&["cpu-time"], before.clone(), true), 0);
+    assert_eq!(broken(&["cpu-time"], before.clone(), false), 1);
+    assert_eq!(broken(&["wall-time"], before.clone(), false), 0);
+    assert_eq!(broken(&["wall-time"], answered(200), false), 1);
+    assert_eq!(broken(&["url-size"], before, false), 1);
 
     let denied = Outcome::Failed(Cause::HttpRequestDenied, Delivery::NotSent);
     let denied = |count| exchange(vec![attempt(0, denied); count]);
