@@ -29,7 +29,7 @@ fn by_the_door(criterion: &mut Criterion) {
         let session = session.unwrap_or_else(|trap| panic!("{trap:#}"));
         for (client, request) in CLIENTS.into_iter().zip([&*session, door::REQUEST]) {
             group.bench_function(BenchmarkId::new(client, pool), |bencher| {
-                bencher.iter(|| door.pair(request.as_bytes()));
+                bencher.iter(|| door.decide(request.as_bytes()));
             });
         }
     }

@@ -1,16 +1,16 @@
-//! What the policy costs by its door: a `begin` and a `settle` of an ordinary
-//! request, lowered into the instance and lifted out of it, whatever carries the
-//! request out left aside.
+//! What the policy costs by its door, for the request of a client with a session and
+//! an ordinary response to it: each call lowered into the instance and lifted out of
+//! it, whatever carries the request out left aside.
 //!
 //! ```console
 //! $ cargo build --release -p edgelb-bench --example decision
 //! $ target/release/examples/decision target/components/balancer.wasm 100000
-//! $ valgrind --tool=callgrind --toggle-collect='*::pair' \
+//! $ valgrind --tool=callgrind --toggle-collect='*::decide' \
 //!       target/release/examples/decision target/components/balancer.wasm 1000
 //! ```
 //!
 //! It says the time of one; valgrind the instructions of all, which do not depend
-//! on what else the machine does. `begin` in place of `pair` counts that half alone.
+//! on what else the machine does. `pair` in place of `decide` settles the exchange, too.
 //! With `fuel` behind COUNT it says what the policy's own code takes, in units of
 //! wasmtime's fuel, about one a WebAssembly instruction.
 
@@ -34,12 +34,12 @@ fn main() -> anyhow::Result<()> {
     let mut door = Door::open(&component, environment(2), metered)?;
     let request = door.request_with_session()?;
     // The session proves genuine once.
-    door.pair(request.as_bytes())?;
+    door.decide(request.as_bytes())?;
 
     let full = door.fuel();
     let begun = Instant::now();
     for _ in 0..count {
-        door.pair(request.as_bytes())?;
+        door.decide(request.as_bytes())?;
     }
     match metered {
         Metered::No => println!("{:?} each", begun.elapsed() / count.max(1)),

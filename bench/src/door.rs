@@ -6,8 +6,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, Store};
 
 use bindings::{
-    Arrival, BodySize, Guest, IpAddress, Outcome, Policy, RequestHead, ResponseHead, Scheme, Step,
-    Turn,
+    Arrival, BodySize, IpAddress, Outcome, Policy, RequestHead, ResponseHead, Scheme, Step, Turn,
 };
 
 mod bindings {
@@ -65,6 +64,8 @@ pub enum Metered {
 pub struct Door {
     store: Store<Environment>,
     policy: Policy,
+    /// The exchange that ended last without a `settle`.
+    over: u64,
 }
 
 impl Door {
@@ -95,7 +96,11 @@ impl Door {
             Metered::No => store.set_epoch_deadline(1),
         }
         let policy = Policy::instantiate(&mut store, &component, &linker)?;
-        Ok(Self { store, policy })
+        Ok(Self {
+            store,
+            policy,
+            over: NOBODYS,
+        })
     }
 
     /// The request of a client that has been here before: it carries its session.
@@ -112,17 +117,28 @@ impl Door {
         Ok(format!("{REQUEST}cookie:a=1; {session}; b=2\n"))
     }
 
-    /// A `begin` and a `settle`; answers the edits to the response.
+    /// All that a request with an ordinary response takes: a `begin`, and a
+    /// `settle` where the response's edits were not said before.
     ///
     /// # Errors
     /// A trap.
     #[inline(never)]
+    pub fn decide(&mut self, request: &[u8]) -> anyhow::Result<()> {
+        let begun = self.begin(request)?;
+        match begun.turn {
+            Turn::Send(attempt) if attempt.ordinary.is_some() => self.over = begun.exchange,
+            Turn::Send(_) => drop(self.settle(begun.exchange)?),
+            turn @ (Turn::Forward(_) | Turn::Reply(_)) => bail!("sent, not {turn:?}"),
+        }
+        Ok(())
+    }
+
+    /// A `begin` and a `settle`; answers the edits to the response.
+    ///
+    /// # Errors
+    /// A trap.
     pub fn pair(&mut self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let begun = begin(
-            self.policy.edgelb_balancer_exchange(),
-            &mut self.store,
-            request,
-        )?;
+        let begun = self.begin(request)?;
         match self.settle(begun.exchange)? {
             Turn::Forward(forward) => Ok(forward.edits),
             turn @ (Turn::Send(_) | Turn::Reply(_)) => bail!("forwarded, not {turn:?}"),
@@ -136,6 +152,19 @@ impl Door {
     /// A trap.
     pub fn cross(&mut self) -> anyhow::Result<()> {
         self.settle(NOBODYS).map(drop)
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, request: &[u8]) -> anyhow::Result<Step> {
+        let head = RequestHead {
+            scheme: Scheme::Http,
+            peer: Some(IpAddress::Ipv4(0x7f00_0001)),
+            body: BodySize::None,
+            fields: request,
+        };
+        let over = std::mem::replace(&mut self.over, NOBODYS);
+        let guest = self.policy.edgelb_balancer_exchange();
+        Ok(guest.call_begin(&mut self.store, head, NOW, 7, over)?)
     }
 
     fn settle(&mut self, exchange: u64) -> anyhow::Result<Turn> {
@@ -157,15 +186,4 @@ impl Door {
     pub fn fuel(&self) -> u64 {
         self.store.get_fuel().unwrap_or_default()
     }
-}
-
-#[inline(never)]
-fn begin(guest: &Guest, store: &mut Store<Environment>, request: &[u8]) -> anyhow::Result<Step> {
-    let head = RequestHead {
-        scheme: Scheme::Http,
-        peer: Some(IpAddress::Ipv4(0x7f00_0001)),
-        body: BodySize::None,
-        fields: request,
-    };
-    Ok(guest.call_begin(store, head, NOW, 7)?)
 }

@@ -41,7 +41,15 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
-        Self(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
+        Self::watched(body.map_err(Into::into))
+    }
+
+    /// One that is made of another.
+    pub(crate) fn watched<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes, Error = BodyError> + Send + 'static,
+    {
+        Self(Kind::Boxed(UnsyncBoxBody::new(body)))
     }
 
     /// The body of a 101: it owns the connection on the far side.

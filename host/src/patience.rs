@@ -30,7 +30,7 @@ impl Patient {
         if body.is_end_stream() {
             return body;
         }
-        Body::new(Self {
+        Body::watched(Self {
             body,
             idle,
             timer: None,

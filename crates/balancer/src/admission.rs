@@ -1,6 +1,7 @@
 //! Whether a request is for a backend at all.
 
 use crate::authority;
+use crate::bytes::same;
 use crate::head::{RequestHead, Scheme};
 use crate::lists::is;
 use crate::policy::Policy;
@@ -124,7 +125,7 @@ fn well_formed_host<'a>(
         return Ok(None);
     }
     let host_is_fine = survey.host.is_none_or(|value| {
-        value == head.authority.as_bytes()
+        same(value, head.authority.as_bytes())
             || str::from_utf8(value).is_ok_and(|value| authority::host(value).is_some())
     });
     match authority::host(head.authority) {

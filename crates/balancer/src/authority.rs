@@ -3,7 +3,7 @@
 
 use core::net::Ipv6Addr;
 
-use crate::fields::find;
+use crate::bytes::{REG_NAME, find, is_in};
 
 /// The host of a well-formed authority, an IPv6 address with its brackets.
 ///
@@ -43,12 +43,7 @@ fn is_reg_name(name: &[u8]) -> bool {
             {
                 after
             }
-            (byte, _) if byte.is_ascii_alphanumeric() => after,
-            (
-                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
-                | b',' | b';' | b'=',
-                _,
-            ) => after,
+            (byte, _) if is_in(REG_NAME, byte) => after,
             _ => return false,
         };
     }

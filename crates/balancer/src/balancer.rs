@@ -9,8 +9,9 @@ use core::time::Duration;
 use crate::admission::{Admission, admit};
 use crate::affinity;
 use crate::client::{self, Peer};
+use crate::edits::Edits;
 use crate::exchange::{Exchange, Tried};
-use crate::forwarding::{Additions, Route, request_edits, response_edits};
+use crate::forwarding::{Additions, Route, ordinary_edits, request_edits, response_edits};
 use crate::genuine::Genuine;
 use crate::head::{RequestHead, Scheme};
 use crate::ledger::{Charge, Departure, Health, Ledger};
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     /// In order of the backends.
     ids: Vec<u64>,
     hsts: Option<String>,
+    /// The edits to ordinary responses, by the scheme the client used.
+    ordinary: [Edits; 2],
 }
 
 impl Balancer {
@@ -58,12 +61,14 @@ impl Balancer {
         if !is_token(policy.session_cookie_name.as_bytes()) {
             return Err(PolicyError::CookieName(policy.session_cookie_name));
         }
+        let hsts = policy
+            .hsts_max_age
+            .map(|age| format!("max-age={}", age.as_secs()));
         let core = Core {
             sessions: Sessions::new(&policy),
             ids: policy.backends.iter().map(backend_id).collect(),
-            hsts: policy
-                .hsts_max_age
-                .map(|age| format!("max-age={}", age.as_secs())),
+            ordinary: [None, hsts.as_deref()].map(ordinary_edits),
+            hsts,
             policy,
         };
         Ok(Self {
@@ -74,6 +79,11 @@ impl Balancer {
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.core.policy
+    }
+
+    /// The edits to ordinary responses, by [`Ordinary::edits`](crate::Ordinary::edits).
+    pub fn ordinary(&self) -> &[Edits] {
+        &self.core.ordinary
     }
 
     /// Opens an exchange.
@@ -173,7 +183,7 @@ impl Balancer {
             session: survey
                 .session
                 .filter(|_| policy.sticky_sessions)
-                .and_then(|value| self.core.sessions.read(value, genuine, now)),
+                .and_then(|cookie| self.core.sessions.read(cookie.value, genuine, now)),
             scheme: route.scheme,
             body: head.body,
             idempotent: is_idempotent(head.method) || survey.idempotency_key,

@@ -3,46 +3,68 @@
 
 use alloc::vec::Vec;
 
-use crate::fields::find;
+use crate::bytes::{find, same};
 
-/// The value of the first cookie of this name.
-pub(crate) fn value<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    pairs(field)
-        .find(|pair| is_named(pair, name))
-        .map(|pair| &pair.trim_ascii()[name.len() + 1..])
+/// A cookie in a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cookie<'a> {
+    pub(crate) value: &'a [u8],
+    /// The cookies before it.
+    before: &'a [u8],
+    /// Those behind it, from their semicolon.
+    after: &'a [u8],
+}
+
+impl<'a> Cookie<'a> {
+    /// The first of this name.
+    pub(crate) fn find(field: &'a [u8], name: &str) -> Option<Self> {
+        let mut start = 0;
+        while let Some(rest) = field.get(start..) {
+            let end = start + find(b';', rest);
+            if let Some(value) = value(&field[start..end], name) {
+                return Some(Self {
+                    value,
+                    before: field[..start].trim_ascii_start(),
+                    after: &field[end..],
+                });
+            }
+            start = end + 1;
+        }
+        None
+    }
+
+    /// The field without it, in two parts.
+    pub(crate) fn rest(self) -> [&'a [u8]; 2] {
+        match self.before {
+            [before @ .., b';'] if !before.is_empty() => [before, self.after],
+            _ => {
+                let after = self.after.strip_prefix(b";").unwrap_or_default();
+                [&[], after.trim_ascii_start()]
+            }
+        }
+    }
+
+    /// Whether another of the name follows it.
+    pub(crate) fn is_repeated(self, name: &str) -> bool {
+        Self::find(self.after, name).is_some()
+    }
 }
 
 /// The field without the cookies of this name, the others byte for byte; `None`
 /// if there were none.
 pub(crate) fn without(field: &[u8], name: &str) -> Option<Vec<u8>> {
-    let mut found = false;
-    let mut rest = Vec::with_capacity(field.len());
-    for pair in pairs(field) {
-        if is_named(pair, name) {
-            found = true;
-        } else if rest.is_empty() {
-            rest.extend_from_slice(pair.trim_ascii_start());
-        } else {
-            rest.push(b';');
-            rest.extend_from_slice(pair);
-        }
+    let mut rest = Cookie::find(field, name)?.rest().concat();
+    while let Some(another) = Cookie::find(&rest, name) {
+        rest = another.rest().concat();
     }
-    found.then_some(rest)
+    Some(rest)
 }
 
-fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(field);
-    core::iter::from_fn(move || {
-        let (pair, after) = rest?.split_at(find(b';', rest?));
-        rest = after.get(1..);
-        Some(pair)
-    })
-}
-
-fn is_named(pair: &[u8], name: &str) -> bool {
-    pair.trim_ascii_start()
-        .strip_prefix(name.as_bytes())
-        .is_some_and(|rest| rest.first() == Some(&b'='))
+/// The value of a cookie, if it is of this name.
+fn value<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let (named, value) = pair.trim_ascii_start().split_at_checked(name.len())?;
+    let value = value.strip_prefix(b"=")?;
+    same(named, name.as_bytes()).then(|| value.trim_ascii_end())
 }
 
 #[cfg(test)]
@@ -61,7 +83,8 @@ mod tests {
             ("lb", None),
         ];
         for (field, expected) in table {
-            let found = value(field.as_bytes(), "lb");
+            let found = Cookie::find(field.as_bytes(), "lb");
+            let found = found.map(|cookie| cookie.value);
             assert_eq!(found, expected.map(str::as_bytes), "{field}");
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::bytes::find;
 use crate::fields::push_line;
 
 /// One edit.
@@ -52,17 +53,23 @@ impl Edits {
 
     /// Replaces every field of this name, in lower case, by one.
     pub fn set(&mut self, name: &'static str, value: impl AsRef<[u8]>) {
-        self.line(b'=', name, &[value.as_ref()]);
+        self.line(b'=', name, value.as_ref());
     }
 
-    /// The same with a value in parts.
+    /// The same with a value in parts, each of them our own or read from a line, and
+    /// so without a line feed.
     pub(crate) fn set_parts(&mut self, name: &'static str, value: &[&[u8]]) {
-        self.line(b'=', name, value);
+        self.name(b'=', name);
+        for part in value.iter().filter(|part| !part.is_empty()) {
+            debug_assert_eq!(find(b'\n', part), part.len());
+            self.0.extend_from_slice(part);
+        }
+        self.0.push(b'\n');
     }
 
     /// Appends a field of this name, in lower case.
     pub fn append(&mut self, name: &'static str, value: impl AsRef<[u8]>) {
-        self.line(b'+', name, &[value.as_ref()]);
+        self.line(b'+', name, value.as_ref());
     }
 
     /// The edits in order.
@@ -92,11 +99,15 @@ impl Edits {
         self.0
     }
 
-    fn line(&mut self, kind: u8, name: &str, value: &[&[u8]]) {
+    fn line(&mut self, kind: u8, name: &str, value: &[u8]) {
+        self.name(kind, name);
+        push_line(&mut self.0, value);
+    }
+
+    fn name(&mut self, kind: u8, name: &str) {
         self.0.push(kind);
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(b':');
-        push_line(&mut self.0, value);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::outcome::{Blame, Class, Judgement, Reason, classify, judge};
 use crate::rendezvous::Affinity;
 use crate::reply;
 use crate::session::Session;
-use crate::step::{Attempt, Cause, Delivery, Outcome, Step, Tail};
+use crate::step::{Attempt, Cause, Delivery, Ordinary, Outcome, Step, Tail};
 use crate::time::{Timestamp, millis};
 
 /// All that has to be remembered of a request while it is tried.
@@ -65,6 +65,7 @@ impl Exchange {
             keep,
             tunnel: self.tunnel,
             client: self.client,
+            ordinary: self.ordinary(backend, departure),
         };
         let then = InFlight {
             exchange: self,
@@ -97,13 +98,29 @@ impl Exchange {
         }
     }
 
+    /// The answer to an ordinary response: known where it makes no session, and
+    /// does not end a trial.
+    fn ordinary(&self, backend: usize, departure: Departure) -> Option<Ordinary> {
+        let known = !self.tunnel && !departure.trial && !self.lacks_session(backend);
+        known.then_some(Ordinary {
+            edits: self.scheme as usize,
+            tail: Tail {
+                backend,
+                began: departure.began,
+            },
+        })
+    }
+
+    /// Whether an answer of this backend makes a session.
+    fn lacks_session(&self, backend: usize) -> bool {
+        let current = |session: Session| session.backend == backend && !session.aging;
+        self.core.policy.sticky_sessions && !self.session.is_some_and(current)
+    }
+
     /// Passes a response on. A session is made with a backend that answered for
     /// the request, and not over a tunnel, whose client has one already.
     fn forward(&self, head: &ResponseHead<'_>, tail: Tail, success: bool, now: Timestamp) -> Step {
-        let current = self
-            .session
-            .is_some_and(|session| session.backend == tail.backend && !session.aging);
-        let due = success && !current && head.status != 101 && self.core.policy.sticky_sessions;
+        let due = success && head.status != 101 && self.lacks_session(tail.backend);
         let additions = Additions {
             set_cookie: due
                 .then(|| {
@@ -132,9 +149,9 @@ impl Exchange {
     }
 }
 
-/// An exchange whose attempt is under way. Settled or abandoned exactly once.
+/// An exchange whose attempt is under way. Settled, abandoned or concluded exactly once.
 #[derive(Debug)]
-#[must_use = "an attempt under way is settled or abandoned"]
+#[must_use = "an attempt under way is settled, abandoned or concluded"]
 pub struct InFlight {
     exchange: Exchange,
     backend: usize,
@@ -190,6 +207,9 @@ impl InFlight {
             }
         }
     }
+
+    /// The response was [ordinary](Ordinary), and has been forwarded as said before.
+    pub fn conclude(self) {}
 
     /// The client went away: blames nobody, frees a trial.
     pub fn abandon(self, ledger: &mut Ledger, now: Timestamp) {

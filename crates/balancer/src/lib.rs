@@ -5,7 +5,8 @@
 //!
 //! 1. [`Balancer::begin`] is shown the head and answers with a [`Step`].
 //! 2. A [`Step::Send`] is performed by the caller, who consumes the [`InFlight`]
-//!    token with the [`Outcome`] and gets the next step, or abandons it.
+//!    token with the [`Outcome`] and gets the next step, or abandons it, or
+//!    does with an [ordinary](Ordinary) response what it was told before.
 //! 3. [`Step::Forward`] and [`Step::Reply`] end it.
 //!
 //! What outlives a request is one value, the [`Ledger`].
@@ -56,10 +57,12 @@
 
 extern crate alloc;
 
+mod address_text;
 mod admission;
 mod affinity;
 mod authority;
 mod balancer;
+mod bytes;
 mod client;
 mod cookies;
 mod date;
@@ -94,6 +97,6 @@ pub use network::Network;
 pub use outcome::Reason;
 pub use policy::{AffinityKey, Backend, Origin, Policy, PolicyError, Weight};
 pub use step::{
-    Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Outcome, Step, Tail,
+    Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Ordinary, Outcome, Step, Tail,
 };
 pub use time::{Seed, Timestamp, millis};

@@ -1,6 +1,8 @@
 //! The common shapes of field values
 //! (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6>).
 
+use crate::bytes::{TOKEN, is_in, same};
+
 /// The elements of a comma-separated list, trimmed, without the empty ones.
 /// A comma within a quoted string separates nothing.
 pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -48,18 +50,15 @@ pub(crate) fn bare(element: &[u8]) -> &[u8] {
 /// Whether a text is a word, in any case. Out of line, as it is asked everywhere.
 #[inline(never)]
 pub(crate) fn is(text: &[u8], word: &str) -> bool {
-    text.eq_ignore_ascii_case(word.as_bytes())
+    // Nearly all that is the same in any case is the same in this.
+    text.len() == word.len()
+        && (same(text, word.as_bytes()) || text.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// Whether this is a token: what names and options are made of
 /// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2>).
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    let tchar = |byte: &u8| {
-        matches!(byte,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\''
-            | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
-    };
-    !text.is_empty() && text.iter().all(tchar)
+    !text.is_empty() && text.iter().all(|&byte| is_in(TOKEN, byte))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The field names that mean something to the balancer.
 
+use crate::lists::is;
+
 /// A field that is read, set or taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -49,8 +51,8 @@ impl Name {
     /// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.1>).
     pub(crate) fn of(name: &[u8]) -> Self {
         match known(name) {
-            Some((spelling, known)) if name.eq_ignore_ascii_case(spelling) => Self::Known(known),
-            Some((spelling, _)) if is_like(name, spelling) => Self::LookAlike,
+            Some((spelling, known)) if is(name, spelling) => Self::Known(known),
+            Some((spelling, _)) if is_like(name, spelling.as_bytes()) => Self::LookAlike,
             _ => Self::of_family(name),
         }
     }
@@ -118,30 +120,30 @@ impl Known {
 
 /// The one known name that this can be, by its length and first letter: nearly
 /// all names that are not known end here.
-fn known(name: &[u8]) -> Option<(&'static [u8], Known)> {
+fn known(name: &[u8]) -> Option<(&'static str, Known)> {
     Some(match (name.len(), name.first()?.to_ascii_lowercase()) {
-        (2, b't') => (b"te", Known::Te),
-        (3, b'v') => (b"via", Known::Via),
-        (4, b'h') => (b"host", Known::Host),
-        (6, b'c') => (b"cookie", Known::Cookie),
-        (7, b'u') => (b"upgrade", Known::Upgrade),
-        (8, b'c') => (b"cdn-loop", Known::CdnLoop),
-        (9, b'f') => (b"forwarded", Known::Forwarded),
-        (10, b'c') => (b"connection", Known::Connection),
-        (10, b'k') => (b"keep-alive", Known::KeepAlive),
-        (13, b'a') => (b"authorization", Known::Authorization),
-        (13, b'c') => (b"cache-control", Known::CacheControl),
-        (14, b'c') => (b"content-length", Known::ContentLength),
-        (15, b'i') => (b"idempotency-key", Known::IdempotencyKey),
-        (15, b'x') => (b"x-forwarded-for", Known::XForwardedFor),
-        (16, b'p') => (b"proxy-connection", Known::ProxyConnection),
-        (16, b'x') => (b"x-forwarded-host", Known::XForwardedHost),
-        (17, b's') => (b"sec-websocket-key", Known::SecWebSocketKey),
-        (17, b't') => (b"transfer-encoding", Known::TransferEncoding),
-        (17, b'x') => (b"x-forwarded-proto", Known::XForwardedProto),
-        (18, b'p') => (b"proxy-authenticate", Known::ProxyAuthenticate),
-        (19, b'p') => (b"proxy-authorization", Known::ProxyAuthorization),
-        (25, b'p') => (b"proxy-authentication-info", Known::ProxyAuthenticationInfo),
+        (2, b't') => ("te", Known::Te),
+        (3, b'v') => ("via", Known::Via),
+        (4, b'h') => ("host", Known::Host),
+        (6, b'c') => ("cookie", Known::Cookie),
+        (7, b'u') => ("upgrade", Known::Upgrade),
+        (8, b'c') => ("cdn-loop", Known::CdnLoop),
+        (9, b'f') => ("forwarded", Known::Forwarded),
+        (10, b'c') => ("connection", Known::Connection),
+        (10, b'k') => ("keep-alive", Known::KeepAlive),
+        (13, b'a') => ("authorization", Known::Authorization),
+        (13, b'c') => ("cache-control", Known::CacheControl),
+        (14, b'c') => ("content-length", Known::ContentLength),
+        (15, b'i') => ("idempotency-key", Known::IdempotencyKey),
+        (15, b'x') => ("x-forwarded-for", Known::XForwardedFor),
+        (16, b'p') => ("proxy-connection", Known::ProxyConnection),
+        (16, b'x') => ("x-forwarded-host", Known::XForwardedHost),
+        (17, b's') => ("sec-websocket-key", Known::SecWebSocketKey),
+        (17, b't') => ("transfer-encoding", Known::TransferEncoding),
+        (17, b'x') => ("x-forwarded-proto", Known::XForwardedProto),
+        (18, b'p') => ("proxy-authenticate", Known::ProxyAuthenticate),
+        (19, b'p') => ("proxy-authorization", Known::ProxyAuthorization),
+        (25, b'p') => ("proxy-authentication-info", Known::ProxyAuthenticationInfo),
         _ => return None,
     })
 }
@@ -149,6 +151,43 @@ fn known(name: &[u8]) -> Option<(&'static [u8], Known)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hop_by_hop() {
+        let hop_by_hop = [
+            "connection",
+            "keep-alive",
+            "proxy-authenticate",
+            "proxy-authentication-info",
+            "proxy-authorization",
+            "proxy-connection",
+            "te",
+            "transfer-encoding",
+            "upgrade",
+        ];
+        let others = [
+            "authorization",
+            "cache-control",
+            "cdn-loop",
+            "content-length",
+            "cookie",
+            "forwarded",
+            "host",
+            "idempotency-key",
+            "sec-websocket-key",
+            "via",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+        ];
+        let last = Known::XForwardedProto as usize;
+        assert_eq!(hop_by_hop.len() + others.len(), last + 1);
+        for name in hop_by_hop.into_iter().chain(others) {
+            let listed = hop_by_hop.contains(&name);
+            let known = known(name.as_bytes()).map(|(_, known)| known.is_hop_by_hop());
+            assert_eq!(known, Some(listed), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_what_they_amount_to() {

@@ -15,7 +15,7 @@ use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use crate::genuine::{Genuine, Signed};
+use crate::genuine::Genuine;
 use crate::head::Scheme;
 use crate::policy::Policy;
 use crate::rendezvous::backend_id;
@@ -53,6 +53,14 @@ pub(crate) struct Session {
     pub(crate) aging: bool,
 }
 
+/// What a cookie says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) backend: usize,
+    /// To the second.
+    pub(crate) issued: Timestamp,
+}
+
 impl Sessions {
     pub(crate) fn new(policy: &Policy) -> Self {
         let mac = policy.session_cookie_secret.as_deref().map(keyed);
@@ -83,10 +91,27 @@ impl Sessions {
         genuine: &mut Genuine,
         now: Timestamp,
     ) -> Option<Session> {
+        let known = genuine.knows(value);
+        let claim = match known {
+            Some(claim) => claim,
+            None => self.verify(value, now)?,
+        };
+        let age = self.age(claim.issued, now)?;
+        if known.is_none() && self.mac.is_some() {
+            genuine.remember(value, claim);
+        }
+        Some(Session {
+            backend: claim.backend,
+            aging: age >= self.life / 2,
+        })
+    }
+
+    /// What a cookie's value claims, if it may.
+    fn verify(&self, value: &[u8], now: Timestamp) -> Option<Claim> {
         let (&VERSION, digits) = value.split_first()? else {
             return None;
         };
-        let mut signed = Signed::default();
+        let mut signed = [0; CLAIM + MAC];
         let length = if self.mac.is_some() {
             CLAIM + MAC
         } else {
@@ -102,21 +127,18 @@ impl Sessions {
             .iter()
             .fold(0, |number, &byte| number << 8 | u64::from(byte));
         let issued = Timestamp::from_millis(issued.saturating_mul(1_000));
-        let age = now.since(issued);
-        if issued.since(now) > SKEW || age >= self.life {
-            return None;
-        }
-        if let Some(keyed) = &self.mac
-            && !genuine.knows(&signed, mac)
-        {
+        self.age(issued, now)?;
+        if let Some(keyed) = &self.mac {
             let keyed = absorb(keyed, "session", claim);
             keyed.verify_truncated_left(mac).ok()?;
-            genuine.remember(signed, mac);
         }
-        Some(Session {
-            backend,
-            aging: age >= self.life / 2,
-        })
+        Some(Claim { backend, issued })
+    }
+
+    /// How long ago a cookie was issued, while it is valid.
+    fn age(&self, issued: Timestamp, now: Timestamp) -> Option<Duration> {
+        let age = now.since(issued);
+        (issued.since(now) <= SKEW && age < self.life).then_some(age)
     }
 
     /// The `Set-Cookie` that makes a client's session

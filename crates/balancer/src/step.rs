@@ -43,6 +43,22 @@ pub struct Attempt {
     pub tunnel: bool,
     /// Who the client is, where the peer is known and is somebody else.
     pub client: Option<IpAddr>,
+    /// What to do with an ordinary response; `None` where it depends on more.
+    pub ordinary: Option<Ordinary>,
+}
+
+/// The answer to an ordinary response, given before there is one.
+///
+/// A response is ordinary if its status is 200 to 499, and each `Connection` field
+/// that it has says `close` or `keep-alive` and nothing else. While the ledger
+/// [holds nothing](crate::Ledger::holds_nothing) against any backend, to settle an
+/// exchange with one would give this answer and change nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordinary {
+    /// The edits to its fields: an index into [`crate::Balancer::ordinary`].
+    pub edits: usize,
+    /// Who answers for its body.
+    pub tail: Tail,
 }
 
 /// A response of the balancer's own.

@@ -3,7 +3,7 @@
 //! Heads are long and rules are many: each that looked for its own field would
 //! read all of them again.
 
-use crate::cookies;
+use crate::cookies::Cookie;
 use crate::edits::Edits;
 use crate::head::RequestHead;
 use crate::lists::{bare, elements, is, is_token};
@@ -38,11 +38,10 @@ pub(crate) struct Survey<'a> {
     pub(crate) idempotency_key: bool,
     /// The last credentials.
     pub(crate) authorization: Option<&'a [u8]>,
-    /// The last `Cookie`, and how many there are: nearly always one.
-    pub(crate) cookie: Option<&'a [u8]>,
+    /// How many `Cookie` fields there are: nearly always one.
     pub(crate) cookies: usize,
     /// The first session cookie.
-    pub(crate) session: Option<&'a [u8]>,
+    pub(crate) session: Option<Cookie<'a>>,
     /// The field or cookie that clients are hashed by.
     pub(crate) affinity: Option<&'a [u8]>,
     /// Hops in `Via`.
@@ -130,7 +129,7 @@ impl<'a> Survey<'a> {
                 self.looped |= elements(value).any(|id| is(bare(id), PSEUDONYM));
             }
             Known::Connection => {
-                self.upgrade.connection |= has_option(value, "upgrade");
+                self.upgrade.connection |= !is_usual(value) && has_option(value, "upgrade");
             }
             Known::Cookie => self.cookie(value, policy),
             Known::Forwarded => self.forwarded = true,
@@ -165,15 +164,14 @@ impl<'a> Survey<'a> {
     }
 
     fn cookie(&mut self, value: &'a [u8], policy: &Policy) {
-        self.cookie = Some(value);
         self.cookies += 1;
         if self.session.is_none() {
-            self.session = cookies::value(value, &policy.session_cookie_name);
+            self.session = Cookie::find(value, &policy.session_cookie_name);
         }
         if let AffinityKey::Cookie(name) = &policy.affinity_key
             && self.affinity.is_none()
         {
-            self.affinity = cookies::value(value, name);
+            self.affinity = Cookie::find(value, name).map(|cookie| cookie.value);
         }
     }
 }
@@ -204,13 +202,11 @@ impl Removals {
             self.done |= bit;
             self.remove(name);
         }
-        // Most clients send nothing else.
-        let usual = |option: &[u8]| is(option, "keep-alive") || is(option, "close");
-        if known != Known::Connection || usual(value) {
+        if known != Known::Connection || is_usual(value) {
             return;
         }
         for option in elements(value).filter(|option| is_token(option)) {
-            let stays = usual(option)
+            let stays = is_usual(option)
                 || matches!(Name::of(option), Name::Known(known)
                     if known.is_hop_by_hop() || known.is_end_to_end_always());
             if !stays {
@@ -225,6 +221,12 @@ impl Removals {
             self.edits.remove(name);
         }
     }
+}
+
+/// Whether a connection option, or all that `Connection` says, is what most clients
+/// and backends send: nothing is removed for it that is not removed anyway.
+fn is_usual(option: &[u8]) -> bool {
+    is(option, "keep-alive") || is(option, "close")
 }
 
 /// Whether a list names a protocol or connection option.

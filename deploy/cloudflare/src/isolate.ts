@@ -25,8 +25,8 @@ export interface ExchangeRef {
   readonly generation: number;
 }
 
-/** An id that no instance issues, and so the same as one forgotten. */
-const FORGOTTEN = 0n;
+/** An id that no instance issues: of none, or of one forgotten. */
+const NONE = 0n;
 
 /** What is in force where nothing valid is: nothing is ever sent. */
 const EMPTY: EffectiveConfiguration = {
@@ -35,6 +35,7 @@ const EMPTY: EffectiveConfiguration = {
   firstByteTimeout: 0n,
   idleTimeout: 0n,
   replayLimit: 0n,
+  ordinary: [],
   settings: [],
 };
 
@@ -80,7 +81,7 @@ export class Isolate {
   /** Opens an exchange. */
   begin(head: RequestHead): Step {
     const seed = crypto.getRandomValues(this.#seed)[0] ?? 0n;
-    return this.#twice(policy => this.#step(policy.begin(head, this.now(), seed)));
+    return this.#twice(policy => this.#step(policy.begin(head, this.now(), seed, NONE)));
   }
 
   /** Reports what became of an attempt. */
@@ -143,19 +144,19 @@ export class Isolate {
     return this.#policy;
   }
 
-  #step(step: { exchange: ExchangeId; turn: Turn; effects: Effects }): Step {
+  #step(step: { exchange: ExchangeId; turn: Turn; effects?: Effects }): Step {
     this.#effects(step.effects);
     return { exchange: { id: step.exchange, generation: this.#generation }, turn: step.turn };
   }
 
-  #effects({ changed, events }: Effects): void {
-    if (changed) {
+  #effects(effects: Effects | undefined): void {
+    if (effects?.changed) {
       this.#ledger = this.#instance().ledger();
     }
-    events.forEach(this.#events);
+    effects?.events.forEach(this.#events);
   }
 
   #id({ id, generation }: ExchangeRef): ExchangeId {
-    return generation === this.#generation ? id : FORGOTTEN;
+    return generation === this.#generation ? id : NONE;
   }
 }

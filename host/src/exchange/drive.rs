@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
 use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme as UriScheme};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, response};
 
@@ -13,6 +12,7 @@ use super::bindings::{
     Arrival, Attempt, Backend, BodyEnd, Cause, Delivery, EffectiveConfiguration, Failure, Outcome,
     Reply, RequestHead, ResponseHead, Scheme, Tail, Turn,
 };
+use super::edits::Edits;
 use super::heads;
 use super::isolate::{ExchangeRef, Isolate};
 use super::replay::Replay;
@@ -48,6 +48,8 @@ struct Target {
 pub(crate) struct Driver {
     isolate: Isolate,
     targets: Vec<Target>,
+    /// To the responses of which the policy said before what to do with them.
+    ordinary: Vec<Edits>,
     timeouts: Timeouts,
     upstream: Arc<dyn Upstream>,
     clock: Arc<dyn Clock>,
@@ -85,6 +87,9 @@ impl Driver {
         Ok(Self {
             isolate,
             targets: targets.collect::<Result<_, EdgeError>>()?,
+            ordinary: (configuration.ordinary.iter().cloned())
+                .map(Edits::read)
+                .collect(),
             timeouts: Timeouts::of(configuration),
             upstream,
             clock,
@@ -206,7 +211,7 @@ impl Exchange<'_> {
                     let Some((mut parts, body)) = arrived else {
                         return refusal::trapped();
                     };
-                    heads::apply(&forward.edits.into(), &mut parts.headers);
+                    Edits::read(forward.edits).apply(&mut parts.headers);
                     let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
                         body
                     } else {
@@ -221,6 +226,7 @@ impl Exchange<'_> {
                 driver: &driver,
                 exchange: Some(exchange),
             };
+            let ordinary = attempt.ordinary;
             let sent = self.perform(attempt).await;
             let replayable = self.body.is_replayable();
             match sent {
@@ -228,8 +234,17 @@ impl Exchange<'_> {
                     let (mut parts, body) = response.into_parts();
                     // Each hop speaks its own version (RFC 9110 section 2.5).
                     parts.version = Version::HTTP_11;
-                    let fields = heads::pack(&parts.headers);
                     under_way.exchange = None;
+                    if let Some(ordinary) = ordinary
+                        && is_ordinary(&parts)
+                        && let Some(edits) = driver.ordinary.get(ordinary.edits as usize)
+                        && driver.isolate.conclude(exchange)
+                    {
+                        edits.apply(&mut parts.headers);
+                        let body = TailBody::watch(body, &driver, ordinary.tail);
+                        return Response::from_parts(parts, body);
+                    }
+                    let fields = heads::pack(&parts.headers);
                     step = twice(|| {
                         let head = ResponseHead {
                             status: parts.status.as_u16(),
@@ -273,7 +288,7 @@ impl Exchange<'_> {
         if let Some(client) = attempt.client.as_ref().and_then(|it| it.parse().ok()) {
             self.progress.identify(client);
         }
-        let edits = Bytes::from(std::mem::take(&mut attempt.edits));
+        let edits = Edits::read(std::mem::take(&mut attempt.edits));
         let first = self.send(&attempt, &edits).await;
         let sent = match first {
             Err(error)
@@ -292,7 +307,7 @@ impl Exchange<'_> {
     async fn send(
         &mut self,
         attempt: &Attempt,
-        edits: &Bytes,
+        edits: &Edits,
     ) -> Result<Response<Body>, SendError> {
         let driver = &self.driver;
         let impossible = SendError::not_sent(Cause::ConfigurationError);
@@ -311,7 +326,7 @@ impl Exchange<'_> {
             .headers
             .take()
             .unwrap_or_else(|| heads::unpack(&self.fields));
-        heads::apply(edits, &mut headers);
+        edits.apply(&mut headers);
 
         let mut request = Request::new(self.body.reading(attempt.keep));
         *request.method_mut() = self.method.clone();
@@ -337,6 +352,15 @@ impl Exchange<'_> {
         }
         Ok(response)
     }
+}
+
+/// Whether a response is ordinary, as the policy's interface has it.
+fn is_ordinary(head: &response::Parts) -> bool {
+    let usual = |value: &HeaderValue| {
+        let value = value.as_bytes();
+        value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
+    };
+    matches!(head.status.as_u16(), 200..=499) && head.headers.get_all(CONNECTION).iter().all(usual)
 }
 
 /// The balancer's own response.

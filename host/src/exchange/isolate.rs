@@ -1,6 +1,6 @@
 //! An instance that outlives its traps.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmtime::Store;
 
@@ -17,8 +17,8 @@ pub(crate) struct ExchangeRef {
     generation: u64,
 }
 
-/// An id that no instance issues, and so the same as one forgotten.
-const FORGOTTEN: u64 = 0;
+/// An id that no instance issues: of none, or of one forgotten.
+const NONE: u64 = 0;
 
 /// One instance of the policy: replaced when it traps, and told what was known.
 pub(crate) struct Isolate {
@@ -31,10 +31,20 @@ pub(crate) struct Isolate {
 #[derive(Default)]
 struct Slot {
     instance: Option<Instance>,
+    state: State,
+}
+
+/// What is known of the instance.
+#[derive(Default)]
+struct State {
     /// Which instance this is: ids of another one mean nothing to it.
     generation: u64,
     /// The version of the board that the instance has merged.
     merged: u64,
+    /// Whether it holds nothing against any backend.
+    holds_nothing: bool,
+    /// Exchanges that ended without the instance being told so far.
+    over: Vec<u64>,
 }
 
 impl Isolate {
@@ -56,11 +66,24 @@ impl Isolate {
         seed: u64,
         spent: &Spent,
     ) -> wasmtime::Result<(ExchangeRef, Turn)> {
-        self.call(now, spent, |generation, guest, store| {
-            let step = guest.call_begin(store, head, now, seed)?;
-            let id = step.exchange;
-            Ok(((ExchangeRef { id, generation }, step.turn), step.effects))
+        self.call(now, spent, |state, guest, store| {
+            let over = state.over.pop().unwrap_or(NONE);
+            let step = guest.call_begin(store, head, now, seed, over)?;
+            Ok(((state.issued(step.exchange), step.turn), step.effects))
         })
+    }
+
+    /// Ends an exchange whose response is ordinary. Whether that may be
+    /// forwarded at once: else the exchange is to be settled.
+    pub(crate) fn conclude(&self, exchange: ExchangeRef) -> bool {
+        let state = &mut self.lock().state;
+        let nothing_new = state.holds_nothing
+            && state.generation == exchange.generation
+            && state.merged == self.board.version();
+        if nothing_new {
+            state.over.push(exchange.id);
+        }
+        nothing_new
     }
 
     /// Reports an attempt's outcome.
@@ -71,19 +94,17 @@ impl Isolate {
         now: u64,
         spent: &Spent,
     ) -> wasmtime::Result<(ExchangeRef, Turn)> {
-        self.call(now, spent, |generation, guest, store| {
-            let step =
-                guest.call_settle(store, exchange.in_generation(generation), outcome, now)?;
-            let id = step.exchange;
-            Ok(((ExchangeRef { id, generation }, step.turn), step.effects))
+        self.call(now, spent, |state, guest, store| {
+            let step = guest.call_settle(store, state.id(exchange), outcome, now)?;
+            Ok(((state.issued(step.exchange), step.turn), step.effects))
         })
     }
 
     /// The client of an exchange under way went away. A trap here has nobody to
     /// answer to; the instance is replaced all the same. Nor is it charged to anybody.
     pub(crate) fn abandon(&self, exchange: ExchangeRef, now: u64) {
-        let _ = self.call(now, &Spent::default(), |generation, guest, store| {
-            let effects = guest.call_abandon(store, exchange.in_generation(generation), now)?;
+        let _ = self.call(now, &Spent::default(), |state, guest, store| {
+            let effects = guest.call_abandon(store, state.id(exchange), now)?;
             Ok(((), effects))
         });
     }
@@ -96,19 +117,11 @@ impl Isolate {
     }
 
     /// One call; what it did to the backends is reported once it is over.
-    fn call<T>(
-        &self,
-        now: u64,
-        spent: &Spent,
-        call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
-    ) -> wasmtime::Result<T> {
-        let called = {
-            let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-            self.call_in(&mut slot, now, spent, call)
-        };
+    fn call<T>(&self, now: u64, spent: &Spent, call: impl Call<T>) -> wasmtime::Result<T> {
+        let called = self.call_in(&mut self.lock(), now, spent, call);
         match called {
             Ok((value, effects)) => {
-                for event in effects.events {
+                for event in effects.into_iter().flat_map(|effects| effects.events) {
                     (self.events)(&Event::told(event, now));
                 }
                 Ok(value)
@@ -123,42 +136,57 @@ impl Isolate {
     /// With what others have learned, and telling them what it changed.
     fn call_in<T>(
         &self,
-        slot: &mut Slot,
+        Slot { instance, state }: &mut Slot,
         now: u64,
         spent: &Spent,
-        call: impl FnOnce(u64, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Effects)>,
-    ) -> wasmtime::Result<(T, Effects)> {
+        call: impl Call<T>,
+    ) -> wasmtime::Result<(T, Option<Effects>)> {
         let mut held = self.board.is_trial_due(now).then(|| self.board.hold());
-        let mut instance = match slot.instance.take() {
+        let mut called = match instance.take() {
             Some(instance) => instance,
             None => {
-                slot.generation += 1;
-                slot.merged = 0;
+                *state = State {
+                    generation: state.generation + 1,
+                    ..State::default()
+                };
                 self.blueprint.instantiate()?
             }
         };
-        if slot.merged != self.board.version() {
+        if state.merged != self.board.version() {
             let held = held.get_or_insert_with(|| self.board.hold());
-            merge(&mut instance, held)?;
-            slot.merged = held.version();
+            merge(&mut called, held)?;
+            state.merged = held.version();
         }
-        let generation = slot.generation;
-        let (value, effects) =
-            instance.call(spent, |guest, store| call(generation, guest, store))?;
-        if effects.changed {
+        let (value, effects) = called.call(spent, |guest, store| call(state, guest, store))?;
+        state.holds_nothing = effects.is_none();
+        if let Some(effects) = effects.as_ref().filter(|effects| effects.changed) {
             let held = held.get_or_insert_with(|| self.board.hold());
             let mut next_trial = effects.next_trial;
-            if slot.merged != held.version() {
-                next_trial = merge(&mut instance, held)?;
+            if state.merged != held.version() {
+                next_trial = merge(&mut called, held)?;
             }
-            let ledger =
-                instance.call(&Spent::default(), |guest, store| guest.call_ledger(store))?;
-            slot.merged = held.publish(ledger, next_trial);
+            let ledger = called.call(&Spent::default(), |guest, store| guest.call_ledger(store))?;
+            state.merged = held.publish(ledger, next_trial);
         }
         // Put back only here: after a trap, there is no instance.
-        slot.instance = Some(instance);
+        *instance = Some(called);
         Ok((value, effects))
     }
+
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that answers something, and what else it did.
+trait Call<T>:
+    FnOnce(&mut State, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Option<Effects>)>
+{
+}
+
+impl<T, F> Call<T> for F where
+    F: FnOnce(&mut State, &Guest, &mut Store<Host>) -> wasmtime::Result<(T, Option<Effects>)>
+{
 }
 
 /// Tells an instance what the board knows; answers when the next trial is due.
@@ -169,12 +197,21 @@ fn merge(instance: &mut Instance, held: &Held<'_>) -> wasmtime::Result<Option<u6
     })
 }
 
-impl ExchangeRef {
-    fn in_generation(self, generation: u64) -> u64 {
-        if self.generation == generation {
-            self.id
+impl State {
+    /// An exchange that the instance issued.
+    const fn issued(&self, id: u64) -> ExchangeRef {
+        ExchangeRef {
+            id,
+            generation: self.generation,
+        }
+    }
+
+    /// What the instance knows an exchange by.
+    fn id(&self, exchange: ExchangeRef) -> u64 {
+        if exchange.generation == self.generation {
+            exchange.id
         } else {
-            FORGOTTEN
+            NONE
         }
     }
 }

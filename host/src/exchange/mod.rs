@@ -5,6 +5,7 @@
 
 mod board;
 mod drive;
+mod edits;
 pub(crate) mod heads;
 mod instance;
 mod isolate;

@@ -76,7 +76,7 @@ impl Replay {
         locked.reading += 1;
         let kept: u64 = locked.kept.iter().map(Kept::len).sum();
         locked.room = keep.saturating_sub(kept);
-        Body::new(Reading {
+        Body::watched(Reading {
             number: locked.reading,
             size: locked.size,
             source: Arc::clone(source),

@@ -24,7 +24,7 @@ impl TailBody {
         if body.is_end_stream() {
             return body;
         }
-        Body::new(Self {
+        Body::watched(Self {
             body,
             driver: Arc::clone(driver),
             tail,

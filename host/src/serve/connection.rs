@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use super::access_log::AccessLog;
 use super::client_io::ClientIo;
 use super::interim::Interim;
-use super::line::Line;
+use super::line::{Counted, Line};
 use super::record::Recorder;
 use super::tunnel;
 use crate::body::Body;
@@ -85,13 +85,13 @@ async fn respond(
     client: Client,
     sink: InterimSink,
     context: &Arc<Context>,
-) -> Response<Body> {
+) -> Response<Counted> {
     let mut line = Line::begin(context, &request, client.peer);
     if lacks_host(&request) {
         let response = refusal::client(StatusCode::BAD_REQUEST);
         return match line {
             Some(line) => line.finish(response),
-            None => response,
+            None => response.map(Counted::from),
         };
     }
     let upgrade = request
@@ -124,12 +124,12 @@ async fn respond(
                 tunnel::join(upgrade.into(), backend, idle, line).await;
                 drop(client.place);
             });
-            return response;
+            return response.map(Counted::from);
         }
     }
     match line {
         Some(line) => line.finish(response),
-        None => response,
+        None => response.map(Counted::from),
     }
 }
 

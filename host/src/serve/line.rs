@@ -80,7 +80,7 @@ impl Line {
     /// The request's body, watched if the exchange is recorded.
     pub(super) fn watch(&mut self, body: Body) -> Body {
         match &mut self.take {
-            Some(take) if !body.is_end_stream() => Body::new(Summed {
+            Some(take) if !body.is_end_stream() => Body::watched(Summed {
                 body,
                 sum: take.body(),
             }),
@@ -116,20 +116,18 @@ impl Line {
     }
 
     /// Goes with the response to the end of its body.
-    pub(super) fn finish(mut self, response: Response<Body>) -> Response<Body> {
+    pub(super) fn finish(mut self, response: Response<Body>) -> Response<Counted> {
         self.answered(&response);
         if response.body().is_end_stream() {
             self.ended(End::Whole);
-            return response;
+            return response.map(Counted::from);
         }
         let length = response.headers().get(CONTENT_LENGTH);
         let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
-        response.map(|body| {
-            Body::new(Counted {
-                left: length.or_else(|| body.size_hint().exact()),
-                body,
-                line: self,
-            })
+        response.map(|body| Counted {
+            left: length.or_else(|| body.size_hint().exact()),
+            body,
+            line: Some(self),
         })
     }
 
@@ -182,13 +180,23 @@ impl Drop for Line {
     }
 }
 
-/// A body whose bytes are counted.
-struct Counted {
+/// A body whose bytes are counted, if there is a line to be written of it.
+pub(super) struct Counted {
     body: Body,
     /// How many bytes are to come, where that is known: whoever has them all
     /// does not ask for the end.
     left: Option<u64>,
-    line: Line,
+    line: Option<Line>,
+}
+
+impl From<Body> for Counted {
+    fn from(body: Body) -> Self {
+        Self {
+            body,
+            left: None,
+            line: None,
+        }
+    }
 }
 
 impl HttpBody for Counted {
@@ -201,19 +209,22 @@ impl HttpBody for Counted {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
+        let Some(line) = &mut this.line else {
+            return frame;
+        };
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    this.line.count(data);
+                    line.count(data);
                     let length = data.len() as u64;
                     this.left = this.left.map(|left| left.saturating_sub(length));
                 }
                 if this.body.is_end_stream() || this.left == Some(0) {
-                    this.line.ended(End::Whole);
+                    line.ended(End::Whole);
                 }
             }
-            Poll::Ready(Some(Err(_))) => this.line.ended(End::Broken),
-            Poll::Ready(None) => this.line.ended(End::Whole),
+            Poll::Ready(Some(Err(_))) => line.ended(End::Broken),
+            Poll::Ready(None) => line.ended(End::Whole),
             Poll::Pending => {}
         }
         frame

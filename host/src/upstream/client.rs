@@ -34,7 +34,14 @@ const KEEP_MOST: usize = 256;
 /// stays on the thread whose event loop it is registered with.
 pub struct Client {
     connector: Connector,
-    origins: Mutex<HashMap<(Scheme, Authority), Arc<Origin>, FxBuildHasher>>,
+    origins: Mutex<Origins>,
+}
+
+/// All origins there were, by authority.
+#[derive(Default)]
+struct Origins {
+    http: HashMap<Box<str>, Arc<Origin>, FxBuildHasher>,
+    https: HashMap<Box<str>, Arc<Origin>, FxBuildHasher>,
 }
 
 /// Where connections go, and those that wait to be used again.
@@ -76,22 +83,27 @@ impl Client {
     /// (RFC 9112 section 3.2). `None` if it is not absolute.
     fn origin(&self, uri: &mut Uri) -> Option<Arc<Origin>> {
         let mut parts = std::mem::take(uri).into_parts();
-        let key = (parts.scheme.take()?, parts.authority.take()?);
+        let (scheme, authority) = (parts.scheme.take()?, parts.authority.take()?);
         *uri = parts
             .path_and_query
             .unwrap_or_else(|| PathAndQuery::from_static("/"))
             .into();
         let mut origins = lock(&self.origins);
-        if let Some(origin) = origins.get(&key) {
+        let origins = if scheme == Scheme::HTTPS {
+            &mut origins.https
+        } else {
+            &mut origins.http
+        };
+        if let Some(origin) = origins.get(authority.as_str()) {
             return Some(Arc::clone(origin));
         }
         let origin = Arc::new(Origin {
-            scheme: key.0.clone(),
-            host: HeaderValue::from_str(key.1.as_str()).ok()?,
-            authority: key.1.clone(),
+            scheme,
+            host: HeaderValue::from_str(authority.as_str()).ok()?,
             idle: Mutex::default(),
+            authority,
         });
-        origins.insert(key, Arc::clone(&origin));
+        origins.insert(origin.authority.as_str().into(), Arc::clone(&origin));
         Some(origin)
     }
 
@@ -109,7 +121,7 @@ impl Client {
         } else {
             frame(&mut request);
             let (upload, watch) = Upload::new(std::mem::take(request.body_mut()));
-            *request.body_mut() = Body::new(upload);
+            *request.body_mut() = Body::watched(upload);
             Some(watch)
         };
         loop {

@@ -34,7 +34,7 @@ impl Download {
             lease.give_back();
             return Body::empty();
         }
-        Body::new(Self {
+        Body::watched(Self {
             body,
             lease: Some(lease),
             idle,

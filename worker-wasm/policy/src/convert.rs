@@ -43,32 +43,38 @@ pub(crate) fn outcome(outcome: &wit::Outcome) -> core::Outcome<'_> {
 }
 
 /// What the ledger has to say since it was last asked.
-pub(crate) fn effects(ledger: &mut core::Ledger) -> wit::Effects {
-    wit::Effects {
-        changed: ledger.take_changed(),
+pub(crate) fn effects(ledger: &mut core::Ledger) -> Option<wit::Effects> {
+    let changed = ledger.take_changed();
+    let events = ledger.take_events();
+    // What happened changed the ledger.
+    (changed || !ledger.holds_nothing()).then(|| wit::Effects {
+        changed,
         next_trial: ledger.next_trial().map(|due| due.as_millis()),
-        events: ledger.take_events().into_iter().map(Into::into).collect(),
-    }
+        events: events.into_iter().map(Into::into).collect(),
+    })
 }
 
 /// The effective configuration.
 pub(crate) fn configuration(
-    policy: &core::Policy,
+    balancer: &core::Balancer,
     settings: &[Setting],
 ) -> wit::EffectiveConfiguration {
+    let policy = balancer.policy();
+    let ordinary = balancer.ordinary().iter();
     wit::EffectiveConfiguration {
         backends: policy.backends.iter().map(Into::into).collect(),
         connect_timeout: core::millis(policy.connect_timeout),
         first_byte_timeout: core::millis(policy.first_byte_timeout),
         idle_timeout: core::millis(policy.idle_timeout),
         replay_limit: policy.replay_limit,
+        ordinary: ordinary.map(|edits| edits.as_bytes().to_vec()).collect(),
         settings: settings.iter().map(Into::into).collect(),
     }
 }
 
 /// Backends are counted by `u32` in the interface; no environment holds more.
-fn index(backend: usize) -> u32 {
-    u32::try_from(backend).unwrap_or(u32::MAX)
+fn index(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl From<core::Attempt> for wit::Attempt {
@@ -79,6 +85,16 @@ impl From<core::Attempt> for wit::Attempt {
             keep: attempt.keep,
             tunnel: attempt.tunnel,
             client: attempt.client.map(|client| client.to_string()),
+            ordinary: attempt.ordinary.map(Into::into),
+        }
+    }
+}
+
+impl From<core::Ordinary> for wit::Ordinary {
+    fn from(ordinary: core::Ordinary) -> Self {
+        Self {
+            edits: index(ordinary.edits),
+            tail: ordinary.tail.into(),
         }
     }
 }

@@ -67,6 +67,14 @@ impl Exchanges {
         self.place(id)?.in_flight.take()
     }
 
+    /// Forgets an exchange that ended as it was told it would.
+    pub(crate) fn conclude(&mut self, id: u64) {
+        if let Some(exchange) = self.take(id) {
+            exchange.conclude();
+            self.release(id);
+        }
+    }
+
     /// Forgets an id.
     pub(crate) fn release(&mut self, id: u64) {
         if let Some(place) = self.place(id) {

@@ -47,19 +47,19 @@ impl Guest for Policy {
         state::with(|state| state.configuration())
     }
 
-    fn begin(head: RequestHead, now: Timestamp, seed: u64) -> Step {
-        state::with(|state| state.begin(&head, now, seed))
+    fn begin(head: RequestHead, now: Timestamp, seed: u64, over: ExchangeId) -> Step {
+        state::with(|state| state.begin(&head, now, seed, over))
     }
 
     fn settle(exchange: ExchangeId, outcome: Outcome, now: Timestamp) -> Step {
         state::with(|state| state.settle(exchange, &outcome, now))
     }
 
-    fn abandon(exchange: ExchangeId, now: Timestamp) -> Effects {
+    fn abandon(exchange: ExchangeId, now: Timestamp) -> Option<Effects> {
         state::with(|state| state.abandon(exchange, now))
     }
 
-    fn finish(tail: Tail, end: BodyEnd, now: Timestamp) -> Effects {
+    fn finish(tail: Tail, end: BodyEnd, now: Timestamp) -> Option<Effects> {
         state::with(|state| state.finish(tail, end, now))
     }
 

@@ -51,18 +51,24 @@ impl State {
     /// See `exchange.configuration`.
     pub(crate) fn configuration(&self) -> Result<wit::EffectiveConfiguration, Vec<String>> {
         match self {
-            Self::Ready(ready) => Ok(convert::configuration(
-                ready.balancer.policy(),
-                &ready.settings,
-            )),
+            Self::Ready(ready) => Ok(convert::configuration(&ready.balancer, &ready.settings)),
             Self::Misconfigured(errors) => Err(errors.clone()),
         }
     }
 
     /// See `exchange.begin`.
-    pub(crate) fn begin(&mut self, head: &wit::RequestHead, now: u64, seed: u64) -> wit::Step {
+    pub(crate) fn begin(
+        &mut self,
+        head: &wit::RequestHead,
+        now: u64,
+        seed: u64,
+        over: u64,
+    ) -> wit::Step {
         match self {
-            Self::Ready(ready) => ready.begin(head, Timestamp::from_millis(now), Seed(seed)),
+            Self::Ready(ready) => {
+                ready.exchanges.conclude(over);
+                ready.begin(head, Timestamp::from_millis(now), Seed(seed))
+            }
             Self::Misconfigured(_) => misconfigured(),
         }
     }
@@ -76,7 +82,7 @@ impl State {
     }
 
     /// See `exchange.abandon`.
-    pub(crate) fn abandon(&mut self, exchange: u64, now: u64) -> wit::Effects {
+    pub(crate) fn abandon(&mut self, exchange: u64, now: u64) -> Option<wit::Effects> {
         self.on_ledger(|ready| {
             if let Some(in_flight) = ready.exchanges.take(exchange) {
                 in_flight.abandon(&mut ready.ledger, Timestamp::from_millis(now));
@@ -86,7 +92,12 @@ impl State {
     }
 
     /// See `exchange.finish`.
-    pub(crate) fn finish(&mut self, tail: wit::Tail, end: wit::BodyEnd, now: u64) -> wit::Effects {
+    pub(crate) fn finish(
+        &mut self,
+        tail: wit::Tail,
+        end: wit::BodyEnd,
+        now: u64,
+    ) -> Option<wit::Effects> {
         self.on_ledger(|ready| {
             let now = Timestamp::from_millis(now);
             ready
@@ -114,13 +125,13 @@ impl State {
         }
     }
 
-    fn on_ledger(&mut self, call: impl FnOnce(&mut Ready)) -> wit::Effects {
+    fn on_ledger(&mut self, call: impl FnOnce(&mut Ready)) -> Option<wit::Effects> {
         match self {
             Self::Ready(ready) => {
                 call(ready);
                 convert::effects(&mut ready.ledger)
             }
-            Self::Misconfigured(_) => no_effects(),
+            Self::Misconfigured(_) => None,
         }
     }
 }
@@ -200,14 +211,6 @@ fn misconfigured() -> wit::Step {
         // Names none: no call follows a reply.
         exchange: u64::MAX,
         turn: wit::Turn::Reply(reply.into()),
-        effects: no_effects(),
-    }
-}
-
-fn no_effects() -> wit::Effects {
-    wit::Effects {
-        changed: false,
-        next_trial: None,
-        events: Vec::new(),
+        effects: None,
     }
 }

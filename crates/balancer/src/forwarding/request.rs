@@ -1,15 +1,16 @@
 //! What a backend gets to see of a request.
 
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::VIA;
+use crate::address_text::AddressText;
 use crate::authority;
+use crate::bytes::find;
 use crate::client::Peer;
-use crate::cookies;
+use crate::cookies::{self, Cookie};
 use crate::edits::Edits;
-use crate::fields::{Fields, find};
+use crate::fields::Fields;
 use crate::head::{RequestHead, Scheme};
 use crate::lists::is_token;
 use crate::survey::Survey;
@@ -34,8 +35,8 @@ pub(crate) fn request_edits(
     session_cookie: &str,
 ) -> Edits {
     let mut edits = Edits::with_capacity(256 + survey.removals.edits.as_bytes().len());
-    if survey.session.is_some() {
-        cut_cookie(&mut edits, head.fields, survey, session_cookie);
+    if let Some(cookie) = survey.session {
+        cut_cookie(&mut edits, head.fields, survey, cookie, session_cookie);
     }
     // What follows is set after the removals, so no connection option can
     // suppress it.
@@ -56,15 +57,17 @@ pub(crate) fn request_edits(
 }
 
 /// Takes our cookie out, leaving the others byte for byte.
-fn cut_cookie(edits: &mut Edits, fields: Fields<'_>, survey: &Survey<'_>, name: &str) {
-    if survey.cookies == 1 {
-        match survey
-            .cookie
-            .and_then(|value| cookies::without(value, name))
-        {
-            Some(rest) if !rest.is_empty() => edits.set("cookie", rest),
-            Some(_) => edits.remove("cookie"),
-            None => {}
+fn cut_cookie(
+    edits: &mut Edits,
+    fields: Fields<'_>,
+    survey: &Survey<'_>,
+    cookie: Cookie<'_>,
+    name: &str,
+) {
+    if survey.cookies == 1 && !cookie.is_repeated(name) {
+        match cookie.rest() {
+            [b"", b""] => edits.remove("cookie"),
+            rest => edits.set_parts("cookie", &rest),
         }
         return;
     }
@@ -82,14 +85,16 @@ fn cut_cookie(edits: &mut Edits, fields: Fields<'_>, survey: &Survey<'_>, name: 
 /// is continued; a stranger's word is replaced.
 fn forwarded_fields(edits: &mut Edits, head: &RequestHead<'_>, survey: &Survey<'_>, route: Route) {
     let Route { peer, scheme, .. } = route;
-    let client = route.client.map(text);
-    let hop = peer.address.filter(|_| peer.trusted).map(text);
-    match (&hop, &client) {
+    let client = route.client.map(AddressText::of);
+    let client = client.as_ref().map(AddressText::as_bytes);
+    let hop = peer.address.filter(|_| peer.trusted).map(AddressText::of);
+    let hop = hop.as_ref().map(AddressText::as_bytes);
+    match (hop, client) {
         (Some(hop), _) if survey.forwarded_for => {
             let chain = chain(head.fields, "x-forwarded-for");
-            edits.set_parts("x-forwarded-for", &[&chain, hop.as_bytes()]);
+            edits.set_parts("x-forwarded-for", &[&chain, hop]);
         }
-        (_, Some(client)) => edits.set("x-forwarded-for", client),
+        (_, Some(client)) => edits.set_parts("x-forwarded-for", &[client]),
         (_, None) if survey.forwarded_for => edits.remove("x-forwarded-for"),
         (_, None) => {}
     }
@@ -115,36 +120,10 @@ fn forwarded_fields(edits: &mut Edits, head: &RequestHead<'_>, survey: &Survey<'
     // that continues a chain speaks of this hop.
     if peer.trusted && survey.forwarded {
         let chain = chain(head.fields, "forwarded");
-        forwarded(edits, &chain, hop.as_deref(), head.authority, head.scheme);
+        forwarded(edits, &chain, hop, head.authority, head.scheme);
     } else {
-        forwarded(edits, &[], client.as_deref(), host, scheme);
+        forwarded(edits, &[], client, host, scheme);
     }
-}
-
-/// An address as text. One of IPv4 is on nearly every request, up to twice, and
-/// so is not left to the machinery of formatting, which is slow.
-fn text(address: IpAddr) -> String {
-    let IpAddr::V4(address) = address else {
-        return address.to_string();
-    };
-    let mut text = String::with_capacity("255.255.255.255".len());
-    for (index, octet) in address.octets().into_iter().enumerate() {
-        if index > 0 {
-            text.push('.');
-        }
-        if octet >= 100 {
-            text.push(digit(octet / 100));
-        }
-        if octet >= 10 {
-            text.push(digit(octet / 10 % 10));
-        }
-        text.push(digit(octet % 10));
-    }
-    text
-}
-
-fn digit(number: u8) -> char {
-    (b'0' + number).into()
 }
 
 /// The values of a list field, with a comma at the end.
@@ -159,32 +138,28 @@ fn chain(fields: Fields<'_>, name: &str) -> Vec<u8> {
 
 /// Sets `Forwarded` to a chain and one more element
 /// (<https://www.rfc-editor.org/rfc/rfc7239#section-4>).
-fn forwarded(edits: &mut Edits, chain: &[u8], node: Option<&str>, host: &str, scheme: Scheme) {
-    let (open, node, close) = match node {
-        None => ("", "unknown", ""),
-        Some(v6) if find(b':', v6.as_bytes()) < v6.len() => ("\"[", v6, "]\""),
-        Some(v4) => ("", v4, ""),
+#[inline(never)]
+fn forwarded(edits: &mut Edits, chain: &[u8], node: Option<&[u8]>, host: &str, scheme: Scheme) {
+    let (open, node, close): (_, _, &[u8]) = match node {
+        None => (&b"for="[..], &b"unknown"[..], b""),
+        Some(v6) if find(b':', v6) < v6.len() => (b"for=\"[", v6, b"]\""),
+        Some(v4) => (b"for=", v4, b""),
     };
     // No host that was let in has a character that would need an escape.
-    let (parameter, quote) = match host {
-        "" => ("", ""),
-        host if is_token(host.as_bytes()) => (";host=", ""),
-        _ => (";host=", "\""),
+    let (parameter, quote): (&[u8], &[u8]) = match host {
+        "" => (b"", b""),
+        host if is_token(host.as_bytes()) => (b";host=", b""),
+        _ => (b";host=\"", b"\""),
     };
-    let element = [
-        "for=",
-        open,
-        node,
-        close,
-        parameter,
-        quote,
-        host,
-        quote,
-        ";proto=",
-        scheme.as_str(),
-    ];
-    let [a, b, c, d, e, f, g, h, i, j] = element.map(str::as_bytes);
-    edits.set_parts("forwarded", &[chain, a, b, c, d, e, f, g, h, i, j]);
+    let proto: &[u8] = match scheme {
+        Scheme::Http => b";proto=http",
+        Scheme::Https => b";proto=https",
+    };
+    let host = host.as_bytes();
+    edits.set_parts(
+        "forwarded",
+        &[chain, open, node, close, parameter, host, quote, proto],
+    );
 }
 
 #[cfg(test)]
@@ -390,19 +365,15 @@ mod tests {
         ];
         for (node, host, expected) in table {
             let mut edits = Edits::new();
-            forwarded(&mut edits, b"", node, host, Scheme::Https);
+            forwarded(
+                &mut edits,
+                b"",
+                node.map(str::as_bytes),
+                host,
+                Scheme::Https,
+            );
             let expected = format!("=forwarded:{expected}\n");
             assert_eq!(edits.as_bytes(), expected.as_bytes());
         }
-    }
-
-    #[test]
-    fn addresses_are_written_as_ever() {
-        for octet in u8::MIN..=u8::MAX {
-            let address = IpAddr::from([octet, 0, !octet, 9]);
-            assert_eq!(text(address), address.to_string());
-        }
-        let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(text(address), "2001:db8::1");
     }
 }

@@ -10,6 +10,12 @@ use crate::lists::{elements, is};
 use crate::names::{Known, Name};
 use crate::survey::Removals;
 
+/// Takes out every field that [`Known::is_hop_by_hop`].
+const WITHOUT_HOP_BY_HOP: &str = "-connection\n-keep-alive\n-proxy-authenticate\n\
+    -proxy-authentication-info\n-proxy-authorization\n-proxy-connection\n-te\n\
+    -transfer-encoding\n-upgrade\n";
+const HSTS: &str = "strict-transport-security";
+
 /// What a response gets beside what it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Additions<'a> {
@@ -46,11 +52,23 @@ pub(crate) fn response_edits(head: &ResponseHead<'_>, additions: &Additions<'_>)
     if let Some(hsts) = additions.hsts {
         // The name is the balancer's, and one such field counts
         // (https://www.rfc-editor.org/rfc/rfc6797#section-7.1).
-        edits.set("strict-transport-security", hsts);
+        edits.set(HSTS, hsts);
     }
     if let Some(set_cookie) = &additions.set_cookie {
         edits.append("set-cookie", set_cookie);
         make_private(&mut edits, head.fields);
+    }
+    edits
+}
+
+/// The edits to the fields of any [ordinary](crate::Ordinary) response.
+#[inline(never)]
+pub(crate) fn ordinary_edits(hsts: Option<&str>) -> Edits {
+    let mut edits = Edits::new();
+    edits.packed(WITHOUT_HOP_BY_HOP);
+    edits.packed(VIA);
+    if let Some(hsts) = hsts {
+        edits.set(HSTS, hsts);
     }
     edits
 }
@@ -125,6 +143,30 @@ mod tests {
             passed(200, fields, &Additions::default()),
             ["cache-control:private", "via:1.1 edgelb"]
         );
+    }
+
+    #[test]
+    fn what_an_ordinary_response_gets_is_known_before() {
+        let names = WITHOUT_HOP_BY_HOP.split_terminator('\n');
+        let hop_by_hop = names.map(|edit| match &edit[1..] {
+            "connection" => "Connection:Keep-Alive\nconnection:close\n".to_owned(),
+            name => format!("{name}:x\n"),
+        });
+        let hop_by_hop: String = hop_by_hop.collect();
+        let others = "date:x\nset-cookie:a=1\ncache-control:public\ncdn-cache-control:x\nvia:1.0 a\n\
+                      x_y:1\nspin-x:1\nstrict-transport-security:max-age=0\n";
+        for hsts in [None, Some("max-age=5")] {
+            let additions = Additions {
+                hsts,
+                ..Additions::default()
+            };
+            for fields in [others.to_owned(), hop_by_hop.clone() + others] {
+                for status in [200, 304, 404, 499] {
+                    let before = ordinary_edits(hsts).applied(Fields::new(fields.as_bytes()));
+                    assert_eq!(before, passed(status, &fields, &additions), "{fields}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -94,6 +94,13 @@ impl Ledger {
         core::mem::take(&mut self.changed)
     }
 
+    /// Whether every backend admits, without a failure since its last success.
+    pub fn holds_nothing(&self) -> bool {
+        self.records
+            .iter()
+            .all(|(_, standing)| standing.failures == 0 && standing.next_trial().is_none())
+    }
+
     /// When the first trial falls due of a backend that is ejected or on trial;
     /// `None` where all admit.
     pub fn next_trial(&self) -> Option<Timestamp> {

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use edgelb_balancer::{
-    AffinityKey, Arrival, Attempt, Backend, Balancer, BodyEnd, BodySize, Cause, Delivery, Event,
-    Failure, FieldLines, InFlight, Ledger, Origin, Outcome, Policy, RequestHead, ResponseHead,
-    Scheme, Seed, Step, Tail, Timestamp, Weight,
+    AffinityKey, Arrival, Attempt, Backend, Balancer, BodyEnd, BodySize, Cause, Delivery, Edits,
+    Event, Failure, FieldLines, InFlight, Ledger, Ordinary, Origin, Outcome, Policy, RequestHead,
+    ResponseHead, Scheme, Seed, Step, Tail, Timestamp, Weight,
 };
 use proptest::prelude::*;
 
@@ -28,6 +28,7 @@ pub(crate) enum Op {
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
+    pub(crate) scheme: Scheme,
     pub(crate) key: u8,
     pub(crate) idempotency_key: bool,
     pub(crate) websocket: bool,
@@ -67,8 +68,10 @@ fn request() -> impl Strategy<Value = Request> {
         Just(BodySize::Known(10)),
         Just(BodySize::Known(1 << 40))
     ];
+    let scheme = prop_oneof![Just(Scheme::Http), Just(Scheme::Https)];
     (
         method,
+        scheme,
         0..16_u8,
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
@@ -76,8 +79,9 @@ fn request() -> impl Strategy<Value = Request> {
         any::<bool>(),
     )
         .prop_map(
-            |(method, key, idempotency_key, websocket, body, session)| Request {
+            |(method, scheme, key, idempotency_key, websocket, body, session)| Request {
                 method,
+                scheme,
                 key,
                 idempotency_key,
                 websocket,
@@ -109,6 +113,11 @@ impl Answer {
     /// Whether it is a failure for which nobody is to blame.
     pub(crate) fn is_nobodys(self) -> bool {
         matches!(self, Self::Failure(Cause::InternalError, ..))
+    }
+
+    /// Whether it is an ordinary response.
+    fn is_ordinary(self) -> bool {
+        matches!(self, Self::Status(200..=499))
     }
 
     /// Shows the outcome it stands for.
@@ -161,6 +170,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
             session_cookie_secret: secret.then(|| "secret".to_owned()),
             affinity_key: AffinityKey::Header("x-key".to_owned()),
             replay_limit: 100,
+            hsts_max_age: Some(Duration::from_secs(5)),
             ..Policy::default()
         })
 }
@@ -191,6 +201,7 @@ pub(crate) struct Pending {
     pub(crate) request: Request,
     /// The backends tried, this one last.
     pub(crate) tried: Vec<usize>,
+    ordinary: Option<Ordinary>,
     then: InFlight,
 }
 
@@ -285,7 +296,7 @@ impl World {
         }
         let head = RequestHead {
             method: request.method,
-            scheme: Scheme::Http,
+            scheme: request.scheme,
             authority: "lb.example",
             target: "/",
             peer: Some([192, 0, 2, 1].into()),
@@ -302,8 +313,32 @@ impl World {
     pub(crate) fn settle(&mut self, index: usize, answer: Answer, watch: &mut impl Watch) {
         let pending = self.pending.remove(index);
         watch.settling(&pending, answer, self.now);
+        let foretold = pending
+            .ordinary
+            .filter(|_| answer.is_ordinary() && self.ledger.holds_nothing());
+        let before = self.ledger.clone();
         let step = answer.with(|outcome| pending.then.settle(outcome, &mut self.ledger, self.now));
+        if let Some(ordinary) = foretold {
+            self.came_true(ordinary, &before, &step);
+        }
         self.follow(pending.id, pending.request, pending.tried, step, watch);
+    }
+
+    /// To settle an exchange with an ordinary response would have told nothing new,
+    /// to neither side.
+    fn came_true(&self, ordinary: Ordinary, before: &Ledger, step: &Step) {
+        let Step::Forward { edits, tail } = step else {
+            panic!("forwarded, not {step:?}");
+        };
+        let additions = |edits: &Edits| {
+            let text = String::from_utf8_lossy(edits.as_bytes()).into_owned();
+            let lines = text.lines().filter(|line| !line.starts_with('-'));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let foretold = &self.balancer.ordinary()[ordinary.edits];
+        assert_eq!(additions(foretold), additions(edits));
+        assert_eq!(ordinary.tail, *tail);
+        assert_eq!(self.ledger, *before);
     }
 
     fn follow(
@@ -339,6 +374,7 @@ impl World {
                 id,
                 request,
                 tried,
+                ordinary: attempt.ordinary,
                 then,
             });
         }
@@ -358,6 +394,7 @@ impl World {
 /// A request like any other.
 pub(crate) const PLAIN: Request = Request {
     method: "GET",
+    scheme: Scheme::Http,
     key: 0,
     idempotency_key: false,
     websocket: false,

@@ -42,6 +42,7 @@ fn configuration() -> EffectiveConfiguration {
         first_byte_timeout: 30_000,
         idle_timeout: 300_000,
         replay_limit: 65_536,
+        ordinary: Vec::new(),
         settings: vec![
             setting("MAX_RETRIES", "2"),
             setting("STICKY_SESSIONS", "true"),

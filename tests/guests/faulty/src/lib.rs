@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use edgelb_policy::Policy;
 use edgelb_policy::bindings::exports::edgelb::balancer::exchange::{
     BodyEnd, Delivery, EffectiveConfiguration, Effects, ExchangeId, Guest, Outcome, RequestHead,
-    Step, Tail, Timestamp,
+    Step, Tail, Timestamp, Turn,
 };
 
 thread_local! {
@@ -31,7 +31,7 @@ impl Guest for Faulty {
         Policy::configuration()
     }
 
-    fn begin(head: RequestHead, now: Timestamp, seed: u64) -> Step {
+    fn begin(head: RequestHead, now: Timestamp, seed: u64, over: ExchangeId) -> Step {
         let doomed = match path(&head.fields) {
             b"/trap-begin" => std::process::abort(),
             b"/spin-begin" => loop {
@@ -45,8 +45,12 @@ impl Guest for Faulty {
             }
         };
         let hasty = path(&head.fields) == b"/deliver-twice";
-        let step = Policy::begin(head, now, seed);
+        let mut step = Policy::begin(head, now, seed, over);
         if doomed {
+            if let Turn::Send(attempt) = &mut step.turn {
+                // Whatever the response is, it is settled.
+                attempt.ordinary = None;
+            }
             DOOMED.with_borrow_mut(|ids| ids.insert(step.exchange));
         }
         if hasty {
@@ -68,12 +72,12 @@ impl Guest for Faulty {
         Policy::settle(exchange, outcome, now)
     }
 
-    fn abandon(exchange: ExchangeId, now: Timestamp) -> Effects {
+    fn abandon(exchange: ExchangeId, now: Timestamp) -> Option<Effects> {
         DOOMED.with_borrow_mut(|ids| ids.remove(&exchange));
         Policy::abandon(exchange, now)
     }
 
-    fn finish(tail: Tail, end: BodyEnd, now: Timestamp) -> Effects {
+    fn finish(tail: Tail, end: BodyEnd, now: Timestamp) -> Option<Effects> {
         Policy::finish(tail, end, now)
     }
 
