@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
 
 use crate::tunnel::Tunnel;
 
@@ -24,7 +23,6 @@ enum Kind {
     #[default]
     Empty,
     Full(Full<Bytes>),
-    Incoming(Incoming),
     Boxed(UnsyncBoxBody<Bytes, BodyError>),
     Tunnel(Tunnel),
 }
@@ -72,6 +70,11 @@ impl Body {
         }
     }
 
+    /// Whether all of it is here, and nothing can come in between.
+    pub(crate) const fn is_here(&self) -> bool {
+        matches!(self.0, Kind::Empty | Kind::Full(_))
+    }
+
     /// Reads it whole, trailers dropped.
     ///
     /// # Errors
@@ -92,7 +95,6 @@ impl HttpBody for Body {
         match &mut self.get_mut().0 {
             Kind::Empty | Kind::Tunnel(_) => Poll::Ready(None),
             Kind::Full(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -101,7 +103,6 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty | Kind::Tunnel(_) => true,
             Kind::Full(body) => body.is_end_stream(),
-            Kind::Incoming(body) => body.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -110,15 +111,8 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty | Kind::Tunnel(_) => SizeHint::with_exact(0),
             Kind::Full(body) => body.size_hint(),
-            Kind::Incoming(body) => body.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
         }
-    }
-}
-
-impl From<Incoming> for Body {
-    fn from(body: Incoming) -> Self {
-        Self(Kind::Incoming(body))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use http::Response;
+use http::StatusCode;
 
 use crate::tape::Tape;
 use crate::upstream::SendError;
@@ -60,10 +60,15 @@ impl Progress {
         self.tape.as_ref().map_or(0, |tape| tape.attempt(backend))
     }
 
-    /// The attempt of this number came to this.
-    pub(crate) fn settle<B>(&self, number: usize, sent: &Result<Response<B>, SendError>) {
+    /// The attempt of this number came to this, as [`Tape::settle`] has it: asked
+    /// for if it is kept.
+    pub(crate) fn settle(
+        &self,
+        number: usize,
+        sent: impl FnOnce() -> Result<(StatusCode, Vec<u8>), SendError>,
+    ) {
         if let Some(tape) = &self.tape {
-            tape.settle(number, sent);
+            tape.settle(number, sent());
         }
     }
 

@@ -3,9 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::Response;
+use http::StatusCode;
 
-use crate::exchange::heads;
 use crate::upstream::{Cause, Delivery, Fault, SendError};
 
 /// Kept by an exchange that is being recorded.
@@ -54,13 +53,13 @@ impl Tape {
         attempts.len() - 1
     }
 
-    /// The attempt of this number came to this.
-    pub(crate) fn settle<B>(&self, number: usize, sent: &Result<Response<B>, SendError>) {
+    /// The attempt of this number came to this: a status and field lines, or nothing.
+    pub(crate) fn settle(&self, number: usize, sent: Result<(StatusCode, Vec<u8>), SendError>) {
         let ended = self.begun.elapsed();
         let outcome = match sent {
-            Ok(response) => TapedOutcome::Head {
-                status: response.status().as_u16(),
-                fields: heads::pack(response.headers()),
+            Ok((status, fields)) => TapedOutcome::Head {
+                status: status.as_u16(),
+                fields,
             },
             Err(error) if error.fault == Fault::Client => return,
             Err(error) => TapedOutcome::Failed(error.cause, error.delivery),
@@ -96,7 +95,7 @@ mod tests {
                 fault,
                 ..SendError::maybe_sent(Cause::ConnectionReadTimeout)
             };
-            tape.settle::<()>(number, &Err(error));
+            tape.settle(number, Err(error));
             let outcomes = tape.take().into_iter().map(|it| it.outcome.is_some());
             assert_eq!(outcomes.collect::<Vec<_>>(), [settled], "{fault:?}");
         }

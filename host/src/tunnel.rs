@@ -3,15 +3,14 @@
 use std::fmt;
 use std::io;
 
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, DuplexStream};
 
 /// A connection that no longer speaks HTTP: [`Tunnel::open`] takes it over.
 pub struct Tunnel(Kind);
 
 enum Kind {
-    Upgrade(OnUpgrade),
+    Network(Box<dyn Connection>),
     Pipe(DuplexStream),
 }
 
@@ -21,25 +20,25 @@ pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 impl Tunnel {
-    /// The connection, once the 101 is written.
+    /// A connection of the network, of which something was read already.
+    pub(crate) fn joined<R, W>(read: Bytes, reader: R, writer: W) -> Self
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+        W: AsyncWrite + Send + Unpin + 'static,
+    {
+        let reader = io::Cursor::new(read).chain(reader);
+        Self(Kind::Network(Box::new(tokio::io::join(reader, writer))))
+    }
+
+    /// The connection.
     ///
     /// # Errors
     /// It broke before.
     pub async fn open(self) -> io::Result<Box<dyn Connection>> {
         match self.0 {
-            Kind::Upgrade(upgrade) => match upgrade.await {
-                Ok(upgraded) => Ok(Box::new(TokioIo::new(upgraded))),
-                Err(error) => Err(io::Error::other(error)),
-            },
+            Kind::Network(connection) => Ok(connection),
             Kind::Pipe(pipe) => Ok(Box::new(pipe)),
         }
-    }
-}
-
-/// A connection of the network.
-impl From<OnUpgrade> for Tunnel {
-    fn from(upgrade: OnUpgrade) -> Self {
-        Self(Kind::Upgrade(upgrade))
     }
 }
 
@@ -53,7 +52,7 @@ impl From<DuplexStream> for Tunnel {
 impl fmt::Debug for Tunnel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.0 {
-            Kind::Upgrade(_) => "Tunnel(Upgrade)",
+            Kind::Network(_) => "Tunnel(Network)",
             Kind::Pipe(_) => "Tunnel(Pipe)",
         })
     }

@@ -15,6 +15,7 @@ use crate::error::EdgeError;
 use crate::event::EventSink;
 use crate::exchange::bindings::EffectiveConfiguration;
 use crate::exchange::{Blueprint, Board, Client, Driver, Isolate};
+use crate::message::{PackedRequest, PackedResponse};
 use crate::patience::Patient;
 use crate::progress::Progress;
 use crate::upstream::{Timeouts, Upstream};
@@ -108,19 +109,22 @@ impl Edge {
             peer,
             ..Client::default()
         };
-        self.answer(request, client, &Progress::default()).await
+        let progress = Progress::default();
+        self.answer(request.into(), client, &progress).await.into()
     }
 
     pub(crate) async fn answer(
         &self,
-        request: Request<Body>,
+        mut request: PackedRequest,
         client: Client,
         progress: &Progress,
-    ) -> Response<Body> {
-        let request = request.map(|body| Patient::over(body, self.timeouts().idle));
+    ) -> PackedResponse {
+        request.body = Patient::over(request.body, self.timeouts().idle);
         match &self.isolate {
             Running::Exchange(driver) => driver.fetch(request, client, progress).await,
-            Running::WasiHttp(service) => service.fetch(request, client, progress).await,
+            Running::WasiHttp(service) => {
+                service.fetch(request.into(), client, progress).await.into()
+            }
         }
     }
 
@@ -178,7 +182,7 @@ impl Edge {
     }
 
     fn isolate(shared: Arc<Shared>) -> Result<Self, EdgeError> {
-        let upstream = shared.world.upstream.connect();
+        let backends = shared.world.upstream.connect();
         let clock = Arc::clone(&shared.world.clock);
         // Isolates draw from sequences far apart.
         let number = shared.isolates.fetch_add(1, Ordering::Relaxed);
@@ -191,7 +195,7 @@ impl Edge {
             } => {
                 let board = Arc::clone(&shared.board);
                 let isolate = Isolate::new(Arc::clone(blueprint), board, events);
-                let driver = Driver::new(isolate, configuration, upstream, clock, seed)?;
+                let driver = Driver::new(isolate, configuration, backends, clock, seed)?;
                 Running::Exchange(Arc::new(driver))
             }
             Compiled::WasiHttp {
@@ -199,7 +203,7 @@ impl Edge {
                 configuration,
             } => Running::WasiHttp(Service::start(
                 Arc::clone(blueprint),
-                upstream,
+                backends.upstream(),
                 configuration.as_ref(),
                 clock,
                 seed,

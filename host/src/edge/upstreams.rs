@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::EdgeError;
 use crate::exchange::bindings::{EffectiveConfiguration, Scheme};
-use crate::upstream::{Client, Closures, Trust, Upstream};
+use crate::upstream::{Backends, Client, Closures, Trust, Upstream};
 
 /// Where isolates get their connections from.
 #[derive(Default)]
@@ -31,15 +31,16 @@ impl Upstreams {
 
     /// Closures and what was given serve all isolates; real connections are
     /// each isolate's own.
-    pub(super) fn connect(&self) -> Arc<dyn Upstream> {
+    pub(super) fn connect(&self) -> Backends {
         let given = self.given.clone();
         if self.closures.is_empty() {
-            return given.unwrap_or_else(|| Arc::new(Client::new(self.trust.clone())));
+            let real = || Backends::Real(Arc::new(Client::new(self.trust.clone())));
+            return given.map_or_else(real, Backends::Given);
         }
         let mut closures = self.closures.clone();
         if let Some(given) = given {
             closures.or_else(given);
         }
-        Arc::new(closures)
+        Backends::Given(Arc::new(closures))
     }
 }

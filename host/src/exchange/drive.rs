@@ -4,16 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
-use http::uri::{Authority, Parts as UriParts, PathAndQuery, Scheme as UriScheme};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, response};
+use http::uri::{PathAndQuery, Scheme as UriScheme};
+use http::{Extensions, Method, StatusCode, Uri, Version};
 
 use super::bindings::{
     Arrival, Attempt, Backend, BodyEnd, Cause, Delivery, EffectiveConfiguration, Failure, Outcome,
     Reply, RequestHead, ResponseHead, Scheme, Tail, Turn,
 };
 use super::edits::Edits;
-use super::heads;
 use super::isolate::{ExchangeRef, Isolate};
 use super::replay::Replay;
 use super::tail::TailBody;
@@ -21,10 +19,12 @@ use crate::body::Body;
 use crate::clock::Clock;
 use crate::edge::Tag;
 use crate::error::EdgeError;
+use crate::lines;
+use crate::message::{PackedRequest, PackedResponse};
 use crate::metering::{Exceeded, Spent};
 use crate::progress::Progress;
 use crate::refusal;
-use crate::upstream::{Fault, SendError, Timeouts, Upstream};
+use crate::upstream::{Backends, Destination, Fault, InterimSink, SendError, Timeouts};
 
 /// Where a request comes from.
 #[derive(Clone, Default)]
@@ -35,23 +35,15 @@ pub(crate) struct Client {
     pub(crate) interim: Option<InterimSink>,
 }
 
-/// Sends an interim response (RFC 9110 section 15.2) on its way.
-pub(crate) type InterimSink = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
-
-/// A backend, ready to be put into a URI.
-struct Target {
-    scheme: UriScheme,
-    authority: Authority,
-}
-
 /// Runs exchanges: one isolate and the connections to do what it says.
 pub(crate) struct Driver {
     isolate: Isolate,
-    targets: Vec<Target>,
+    /// In order of the configuration.
+    destinations: Vec<Destination>,
     /// To the responses of which the policy said before what to do with them.
     ordinary: Vec<Edits>,
     timeouts: Timeouts,
-    upstream: Arc<dyn Upstream>,
+    backends: Backends,
     clock: Arc<dyn Clock>,
     seed: AtomicU64,
 }
@@ -64,34 +56,33 @@ impl Driver {
     pub(crate) fn new(
         isolate: Isolate,
         configuration: &EffectiveConfiguration,
-        upstream: Arc<dyn Upstream>,
+        backends: Backends,
         clock: Arc<dyn Clock>,
         seed: u64,
     ) -> Result<Self, EdgeError> {
-        let targets = configuration.backends.iter().map(|backend| {
-            Ok(Target {
-                scheme: match backend.scheme {
-                    Scheme::Http => UriScheme::HTTP,
-                    Scheme::Https => UriScheme::HTTPS,
-                },
-                authority: backend.authority.parse().map_err(|error| {
-                    let Backend {
-                        name, authority, ..
-                    } = backend;
-                    EdgeError::Configuration(vec![format!(
-                        "BACKEND_{name}: `{authority}` is no authority: {error}"
-                    )])
-                })?,
-            })
+        let destinations = configuration.backends.iter().map(|backend| {
+            let scheme = match backend.scheme {
+                Scheme::Http => UriScheme::HTTP,
+                Scheme::Https => UriScheme::HTTPS,
+            };
+            let authority = backend.authority.parse().map_err(|error| {
+                let Backend {
+                    name, authority, ..
+                } = backend;
+                EdgeError::Configuration(vec![format!(
+                    "BACKEND_{name}: `{authority}` is no authority: {error}"
+                )])
+            })?;
+            Ok(backends.destination(scheme, authority))
         });
         Ok(Self {
             isolate,
-            targets: targets.collect::<Result<_, EdgeError>>()?,
+            destinations: destinations.collect::<Result<_, EdgeError>>()?,
             ordinary: (configuration.ordinary.iter().cloned())
                 .map(Edits::read)
                 .collect(),
             timeouts: Timeouts::of(configuration),
-            upstream,
+            backends,
             clock,
             seed: AtomicU64::new(seed),
         })
@@ -100,35 +91,31 @@ impl Driver {
     /// Answers a request.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
-        request: Request<Body>,
+        request: PackedRequest,
         client: Client,
         progress: &Progress,
-    ) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let size = heads::size(&body);
-        let body = Replay::new(body);
-        let fields = heads::pack_request(&parts);
+    ) -> PackedResponse {
+        let size = lines::size(&request.body);
         let spent = Spent::default();
         let begun = twice(|| {
             let head = RequestHead {
                 scheme: Scheme::Http,
-                peer: client.peer.map(heads::address),
+                peer: client.peer.map(lines::address),
                 body: size,
-                fields: &fields,
+                fields: &request.lines,
             };
             (self.isolate).begin(head, self.clock.now(), self.next_seed(), &spent)
         });
         let mut exchange = Exchange {
-            method: parts.method.clone(),
-            target: parts.uri.path_and_query().cloned(),
-            headers: Some(parts.headers),
-            fields,
-            body,
+            method: request.method,
+            target: request.uri.path_and_query().cloned(),
+            lines: request.lines,
+            body: Replay::new(request.body),
             client,
-            tag: parts.extensions.get().copied(),
+            tag: request.extensions.get().copied(),
             spent,
             progress,
-            driver: Arc::clone(self),
+            driver: self,
         };
         exchange.run(begun).await
     }
@@ -165,13 +152,11 @@ fn twice<T>(mut call: impl FnMut() -> wasmtime::Result<T>) -> wasmtime::Result<T
 
 /// One exchange, from the first turn to the answer.
 struct Exchange<'a> {
-    driver: Arc<Driver>,
+    driver: &'a Arc<Driver>,
     method: Method,
     target: Option<PathAndQuery>,
-    /// The request's fields, until the first attempt takes them.
-    headers: Option<HeaderMap>,
-    /// The same, packed.
-    fields: Vec<u8>,
+    /// The request's head, as it arrived.
+    lines: Vec<u8>,
     body: Replay,
     client: Client,
     tag: Option<Tag>,
@@ -195,35 +180,30 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Exchange<'_> {
-    async fn run(&mut self, begun: wasmtime::Result<(ExchangeRef, Turn)>) -> Response<Body> {
-        let driver = Arc::clone(&self.driver);
+    async fn run(&mut self, begun: wasmtime::Result<(ExchangeRef, Turn)>) -> PackedResponse {
+        let driver = self.driver;
         let mut step = begun;
-        let mut arrived: Option<(response::Parts, Body)> = None;
+        let mut arrived: Option<PackedResponse> = None;
         loop {
             let (exchange, turn) = match step {
                 Ok(step) => step,
-                Err(trap) => return refusal::lost(trap.downcast_ref().copied()),
+                Err(trap) => return refusal::lost(trap.downcast_ref().copied()).into(),
             };
             let attempt = match turn {
                 Turn::Send(attempt) => attempt,
                 Turn::Reply(reply) => return local(reply, &self.method),
                 Turn::Forward(forward) => {
-                    let Some((mut parts, body)) = arrived else {
-                        return refusal::trapped();
+                    let Some(response) = arrived else {
+                        return refusal::trapped().into();
                     };
-                    Edits::read(forward.edits).apply(&mut parts.headers);
-                    let body = if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-                        body
-                    } else {
-                        TailBody::watch(body, &driver, forward.tail)
-                    };
-                    return Response::from_parts(parts, body);
+                    let edits = Edits::read(forward.edits);
+                    return forwarded(response, &edits, driver, forward.tail);
                 }
             };
             // The response of an attempt that is followed by another is let go.
             drop(arrived.take());
             let mut under_way = UnderWay {
-                driver: &driver,
+                driver,
                 exchange: Some(exchange),
             };
             let ordinary = attempt.ordinary;
@@ -231,30 +211,24 @@ impl Exchange<'_> {
             let replayable = self.body.is_replayable();
             match sent {
                 Ok(response) => {
-                    let (mut parts, body) = response.into_parts();
-                    // Each hop speaks its own version (RFC 9110 section 2.5).
-                    parts.version = Version::HTTP_11;
                     under_way.exchange = None;
                     if let Some(ordinary) = ordinary
-                        && is_ordinary(&parts)
+                        && is_ordinary(&response)
                         && let Some(edits) = driver.ordinary.get(ordinary.edits as usize)
                         && driver.isolate.conclude(exchange)
                     {
-                        edits.apply(&mut parts.headers);
-                        let body = TailBody::watch(body, &driver, ordinary.tail);
-                        return Response::from_parts(parts, body);
+                        return forwarded(response, edits, driver, ordinary.tail);
                     }
-                    let fields = heads::pack(&parts.headers);
                     step = twice(|| {
                         let head = ResponseHead {
-                            status: parts.status.as_u16(),
-                            body: heads::size(&body),
-                            fields: &fields,
+                            status: response.status.as_u16(),
+                            body: lines::size(&response.body),
+                            fields: &response.lines,
                         };
                         let outcome = Outcome::Head(Arrival { head, replayable });
                         (driver.isolate).settle(exchange, outcome, driver.clock.now(), &self.spent)
                     });
-                    arrived = Some((parts, body));
+                    arrived = Some(response);
                 }
                 Err(error) if error.fault == Fault::Client => {
                     // Dropping the attempt abandons it.
@@ -263,7 +237,7 @@ impl Exchange<'_> {
                     } else {
                         StatusCode::BAD_REQUEST
                     };
-                    return refusal::client(status);
+                    return refusal::client(status).into();
                 }
                 Err(error) => {
                     under_way.exchange = None;
@@ -283,7 +257,7 @@ impl Exchange<'_> {
 
     /// Performs one attempt; once more on a fresh connection if the one from
     /// the pool was closed under a request that may go again.
-    async fn perform(&mut self, mut attempt: Attempt) -> Result<Response<Body>, SendError> {
+    async fn perform(&mut self, mut attempt: Attempt) -> Result<PackedResponse, SendError> {
         let number = self.progress.attempt(Some(attempt.backend));
         if let Some(client) = attempt.client.as_ref().and_then(|it| it.parse().ok()) {
             self.progress.identify(client);
@@ -300,7 +274,10 @@ impl Exchange<'_> {
             }
             other => other,
         };
-        self.progress.settle(number, &sent);
+        self.progress.settle(number, || match &sent {
+            Ok(response) => Ok((response.status, response.lines.clone())),
+            Err(error) => Err(*error),
+        });
         sent
     }
 
@@ -308,43 +285,31 @@ impl Exchange<'_> {
         &mut self,
         attempt: &Attempt,
         edits: &Edits,
-    ) -> Result<Response<Body>, SendError> {
-        let driver = &self.driver;
-        let impossible = SendError::not_sent(Cause::ConfigurationError);
-        let target = driver
-            .targets
+    ) -> Result<PackedResponse, SendError> {
+        let driver = self.driver;
+        let destination = (driver.destinations)
             .get(attempt.backend as usize)
-            .ok_or(impossible)?;
-        let mut uri = UriParts::default();
-        uri.scheme = Some(target.scheme.clone());
-        uri.authority = Some(target.authority.clone());
-        uri.path_and_query = self
-            .target
-            .clone()
-            .or_else(|| Some(PathAndQuery::from_static("/")));
-        let mut headers = self
-            .headers
-            .take()
-            .unwrap_or_else(|| heads::unpack(&self.fields));
-        edits.apply(&mut headers);
-
-        let mut request = Request::new(self.body.reading(attempt.keep));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = Uri::from_parts(uri).map_err(|_| impossible)?;
-        *request.headers_mut() = headers;
+            .ok_or(SendError::not_sent(Cause::ConfigurationError))?;
+        let target = self.target.clone();
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let mut extensions = Extensions::new();
         if let Some(tag) = self.tag {
-            request.extensions_mut().insert(tag);
+            extensions.insert(tag);
         }
-        if let Some(sink) = &self.client.interim {
-            let sink = Arc::clone(sink);
-            hyper::ext::on_informational(&mut request, move |interim| {
-                sink(interim.status(), interim.headers());
-            });
-        }
-        let response = Arc::clone(&driver.upstream)
-            .send(request, driver.timeouts)
+        let request = PackedRequest {
+            method: self.method.clone(),
+            uri: Uri::from(target),
+            version: Version::HTTP_11,
+            lines: edits.apply(&self.lines),
+            body: self.body.reading(attempt.keep),
+            extensions,
+        };
+        let interim = self.client.interim.clone();
+        let response = driver
+            .backends
+            .send(destination, request, interim, driver.timeouts)
             .await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS && !attempt.tunnel {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS && !attempt.tunnel {
             return Err(SendError {
                 delivery: Delivery::MaybeSent,
                 ..SendError::maybe_sent(Cause::HttpProtocolError)
@@ -355,26 +320,44 @@ impl Exchange<'_> {
 }
 
 /// Whether a response is ordinary, as the policy's interface has it.
-fn is_ordinary(head: &response::Parts) -> bool {
-    let usual = |value: &HeaderValue| {
-        let value = value.as_bytes();
-        value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
+fn is_ordinary(response: &PackedResponse) -> bool {
+    let usual = |(name, value): (&[u8], &[u8])| {
+        name != b"connection"
+            || value.eq_ignore_ascii_case(b"keep-alive")
+            || value.eq_ignore_ascii_case(b"close")
     };
-    matches!(head.status.as_u16(), 200..=499) && head.headers.get_all(CONNECTION).iter().all(usual)
+    matches!(response.status.as_u16(), 200..=499) && lines::each(&response.lines).all(usual)
+}
+
+/// A backend's response, as the client gets it.
+fn forwarded(
+    mut response: PackedResponse,
+    edits: &Edits,
+    driver: &Arc<Driver>,
+    tail: Tail,
+) -> PackedResponse {
+    response.lines = edits.apply(&response.lines);
+    if response.status != StatusCode::SWITCHING_PROTOCOLS {
+        response.body = TailBody::watch(response.body, driver, tail);
+    }
+    response
 }
 
 /// The balancer's own response.
-fn local(reply: Reply, method: &Method) -> Response<Body> {
-    let length = HeaderValue::from(reply.body.len());
+fn local(reply: Reply, method: &Method) -> PackedResponse {
+    let length = reply.body.len();
     let body = if *method == Method::HEAD {
         Body::empty()
     } else {
         Body::from(reply.body)
     };
-    let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    *response.headers_mut() = heads::unpack(&reply.fields);
-    response.headers_mut().insert(CONTENT_LENGTH, length);
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // What the component says is no field is left out on this way.
+    let mut response = PackedResponse::new(status, &lines::unpack(&reply.fields), body);
+    lines::push(
+        &mut response.lines,
+        "content-length",
+        length.to_string().as_bytes(),
+    );
     response
 }

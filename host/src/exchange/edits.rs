@@ -1,143 +1,143 @@
-//! Edits to the fields of a message, as the door's packed lines have them.
+//! Edits to the fields of a message, as the door has them.
 
-use bytes::Bytes;
-use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::header::{HeaderName, HeaderValue};
 use memchr::{memchr, memchr_iter};
 
-use crate::headers;
+use crate::lines;
 
 /// Edits, read once and carried out as often as needed.
 #[derive(Debug)]
 pub(super) struct Edits {
+    text: Vec<u8>,
     edits: Vec<Edit>,
-    /// How many of them are no removals.
-    additions: usize,
+    /// The lengths of the names that are removed, a bit each: most fields have
+    /// another, and are not looked at further.
+    lengths: u64,
 }
 
 /// Room for the edits that an ordinary message has.
 const USUAL: usize = 12;
 
-#[derive(Debug)]
-enum Edit {
-    Remove(Bytes),
-    Set(HeaderName, HeaderValue),
-    Append(HeaderName, HeaderValue),
+/// Where the parts of an edit are.
+#[derive(Clone, Copy, Debug)]
+struct Edit {
+    kind: Kind,
+    start: usize,
+    /// Behind the name.
+    colon: usize,
+    end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Remove,
+    Set,
+    Append,
 }
 
 impl Edits {
     /// Reads packed lines. What is no edit is left out: the component is ours,
     /// but its bytes are input all the same.
-    pub(super) fn read(lines: Vec<u8>) -> Self {
-        let lines = Bytes::from(lines);
-        let mut read = Self {
-            edits: Vec::with_capacity(USUAL),
-            additions: 0,
-        };
-        let mut start = 0;
-        for end in memchr_iter(b'\n', &lines) {
-            if let Some(edit) = edit(&lines, start, end) {
-                read.additions += usize::from(!matches!(edit, Edit::Remove(_)));
-                read.edits.push(edit);
+    pub(super) fn read(text: Vec<u8>) -> Self {
+        let mut edits = Vec::with_capacity(USUAL);
+        let (mut lengths, mut start) = (0, 0);
+        for end in memchr_iter(b'\n', &text) {
+            if let Some(edit) = edit(&text, start, end) {
+                if edit.kind != Kind::Append {
+                    lengths |= bit(edit.colon - edit.start);
+                }
+                edits.push(edit);
             }
             start = end + 1;
         }
-        read
-    }
-
-    /// Carries them out, in order. The fields that stay keep theirs.
-    pub(super) fn apply(&self, headers: &mut HeaderMap) {
-        // First all removals at once, as the fields behind one have to be moved.
-        let stays = |name: &HeaderName| !self.edits.iter().any(|edit| edit.removes(name));
-        headers::retain(headers, stays, self.additions);
-
-        let mut added = false;
-        for edit in &self.edits {
-            match edit {
-                // It takes what was added before it, too.
-                Edit::Remove(_) if added => {
-                    headers::retain(headers, |name| !edit.removes(name), 0);
-                }
-                Edit::Remove(_) => {}
-                Edit::Set(name, value) => {
-                    headers.insert(name, value.clone());
-                    added = true;
-                }
-                Edit::Append(name, value) => {
-                    headers.append(name, value.clone());
-                    added = true;
-                }
-            }
+        Self {
+            text,
+            edits,
+            lengths,
         }
     }
-}
 
-impl Edit {
-    fn removes(&self, name: &HeaderName) -> bool {
-        matches!(self, Self::Remove(gone) if gone == name.as_str().as_bytes())
+    /// What these field lines become. The fields that stay keep their order, those
+    /// that are set or appended follow; pseudo-header fields go.
+    pub(super) fn apply(&self, fields: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(fields.len() + self.text.len());
+        for (name, value) in lines::each(fields) {
+            if self.lengths & bit(name.len()) == 0 || !self.removes(&self.edits, name) {
+                out.extend_from_slice(name);
+                out.push(b':');
+                out.extend_from_slice(value);
+                out.push(b'\n');
+            }
+        }
+        for (index, edit) in self.edits.iter().enumerate() {
+            // What comes later takes what was added before.
+            let later = self.edits.get(index + 1..).unwrap_or_default();
+            if edit.kind != Kind::Remove && !self.removes(later, self.name(edit)) {
+                out.extend_from_slice(&self.text[edit.start..=edit.end]);
+            }
+        }
+        out
+    }
+
+    fn removes(&self, edits: &[Edit], name: &[u8]) -> bool {
+        (edits.iter()).any(|edit| edit.kind != Kind::Append && self.name(edit) == name)
+    }
+
+    fn name(&self, edit: &Edit) -> &[u8] {
+        &self.text[edit.start..edit.colon]
     }
 }
 
-/// The edit of one line. The value of a field stays where it is.
-fn edit(lines: &Bytes, start: usize, end: usize) -> Option<Edit> {
-    let (&kind, line) = lines[start..end].split_first()?;
+const fn bit(length: usize) -> u64 {
+    1 << (length % 64)
+}
+
+/// The edit of the line from start to end.
+fn edit(text: &[u8], start: usize, end: usize) -> Option<Edit> {
+    let (&kind, line) = text[start..end].split_first()?;
     let start = start + 1;
-    if kind == b'-' {
-        return Some(Edit::Remove(lines.slice(start..end)));
-    }
-    let colon = memchr(b':', line)?;
-    let name = name(&line[..colon])?;
-    let value = HeaderValue::from_maybe_shared(lines.slice(start + colon + 1..end)).ok()?;
-    match kind {
-        b'=' => Some(Edit::Set(name, value)),
-        b'+' => Some(Edit::Append(name, value)),
-        _ => None,
-    }
-}
-
-const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// A name; those that are in every request without a search.
-fn name(bytes: &[u8]) -> Option<HeaderName> {
-    Some(match bytes {
-        b"via" => VIA,
-        b"forwarded" => FORWARDED,
-        b"cdn-loop" => CDN_LOOP,
-        b"x-forwarded-for" => X_FORWARDED_FOR,
-        b"x-forwarded-host" => X_FORWARDED_HOST,
-        b"x-forwarded-proto" => X_FORWARDED_PROTO,
-        bytes => HeaderName::from_bytes(bytes).ok()?,
+    let (kind, length) = match kind {
+        b'-' => (Kind::Remove, line.len()),
+        b'=' => (Kind::Set, memchr(b':', line)?),
+        b'+' => (Kind::Append, memchr(b':', line)?),
+        _ => return None,
+    };
+    let (name, value) = line.split_at(length);
+    let value = value.get(1..).unwrap_or_default();
+    let is_field = HeaderName::from_bytes(name).is_ok() && HeaderValue::from_bytes(value).is_ok();
+    is_field.then_some(Edit {
+        kind,
+        start,
+        colon: start + length,
+        end,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::heads::{pack, unpack};
 
     /// What becomes of some fields.
     fn edited(fields: &[u8], edits: &[u8]) -> String {
-        let mut headers = unpack(fields);
-        Edits::read(edits.to_vec()).apply(&mut headers);
-        String::from_utf8_lossy(&pack(&headers)).into_owned()
+        let fields = Edits::read(edits.to_vec()).apply(fields);
+        String::from_utf8_lossy(&fields).into_owned()
     }
 
     #[test]
     fn edits_leave_the_order_of_the_rest() {
         assert_eq!(
             edited(
-                b"a:1\nb:2\nc:3\nd:4\ne:5\n",
+                b":path:/\na:1\nb:2\nc:3\nd:4\ne:5\n",
                 b"-b\n=c:changed\n+a:6\n+z:7\n"
             ),
-            "a:1\na:6\nc:changed\nd:4\ne:5\nz:7\n"
+            "a:1\nd:4\ne:5\nc:changed\na:6\nz:7\n"
         );
     }
 
     #[test]
     fn setting_replaces_every_field_of_the_name() {
-        assert_eq!(edited(b"a:1\na:2\nb:3\n", b"=a:9\n"), "a:9\nb:3\n");
+        assert_eq!(edited(b"a:1\na:2\nb:3\n", b"=a:9\n"), "b:3\na:9\n");
+        assert_eq!(edited(b"a:1\n", b"=a:2\n=a:3\n+a:4\n"), "a:3\na:4\n");
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_no_edit_is_left_out() {
         assert_eq!(
-            edited(b"a:1\n", b"\n?\n=\n=a\n?a:2\n+bad name:1\n-\n-a"),
+            edited(b"a:1\n", b"\n?\n=\n=a\n?a:2\n+bad name:1\n+b:\x01\n-\n-a"),
             "a:1\n"
         );
     }

@@ -6,14 +6,13 @@
 mod board;
 mod drive;
 mod edits;
-pub(crate) mod heads;
 mod instance;
 mod isolate;
 mod replay;
 mod tail;
 
 pub(crate) use board::Board;
-pub(crate) use drive::{Client, Driver, InterimSink};
+pub(crate) use drive::{Client, Driver};
 pub(crate) use instance::Blueprint;
 pub(crate) use isolate::Isolate;
 

@@ -19,9 +19,9 @@ pub(super) struct TailBody {
 }
 
 impl TailBody {
-    /// Watches a body, if there is one.
+    /// Watches a body, unless it is here already.
     pub(super) fn watch(body: Body, driver: &Arc<Driver>, tail: Tail) -> Body {
-        if body.is_end_stream() {
+        if body.is_here() {
             return body;
         }
         Body::watched(Self {

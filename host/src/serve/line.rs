@@ -7,9 +7,8 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response};
+use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::access_log::{AccessLog, LogFormat};
@@ -18,6 +17,8 @@ use super::entry::Entry;
 use super::record::{Known, SharedSum, Take};
 use super::redact::Redacted;
 use crate::body::{Body, BodyError};
+use crate::http1::RequestHead;
+use crate::lines;
 use crate::progress::Progress;
 use crate::sim::End;
 
@@ -33,7 +34,7 @@ pub(super) struct Line {
     begun: Instant,
     peer: IpAddr,
     method: Method,
-    host: Option<HeaderValue>,
+    host: Option<Box<[u8]>>,
     target: Option<PathAndQuery>,
     progress: Progress,
     status: u16,
@@ -42,14 +43,10 @@ pub(super) struct Line {
 
 impl Line {
     /// Begins one, if there is a log or a recording.
-    pub(super) fn begin<B>(
-        context: &Arc<Context>,
-        request: &Request<B>,
-        peer: IpAddr,
-    ) -> Option<Self> {
+    pub(super) fn begin(context: &Arc<Context>, head: &RequestHead, peer: IpAddr) -> Option<Self> {
         let log = context.access_log.clone();
         let take = context.recorder.as_ref();
-        let take = take.map(|recorder| recorder.take(request.headers()));
+        let take = take.map(|recorder| recorder.take(&head.lines));
         if log.is_none() && take.is_none() {
             return None;
         }
@@ -63,9 +60,9 @@ impl Line {
             context: Arc::clone(context),
             begun: Instant::now(),
             peer,
-            method: request.method().clone(),
-            host: request.headers().get(HOST).cloned(),
-            target: request.uri().path_and_query().cloned(),
+            method: head.method.clone(),
+            host: lines::find(&head.lines, "host").map(Into::into),
+            target: head.uri.path_and_query().cloned(),
             progress,
             status: CLIENT_CLOSED,
             bytes: 0,
@@ -89,15 +86,15 @@ impl Line {
     }
 
     /// The client is answered with a tunnel.
-    pub(super) fn tunnelled<B>(&mut self, response: &Response<B>) {
-        self.answered(response);
+    pub(super) fn tunnelled(&mut self) {
         self.ended(End::Tunnel);
     }
 
-    fn answered<B>(&mut self, response: &Response<B>) {
-        self.status = response.status().as_u16();
+    /// The client is answered with this status and these field lines.
+    pub(super) fn answered(&mut self, status: StatusCode, fields: &[u8]) {
+        self.status = status.as_u16();
         if let Some(take) = &mut self.take {
-            take.answered(response.headers());
+            take.answered(fields);
         }
     }
 
@@ -109,26 +106,11 @@ impl Line {
         }
     }
 
-    fn ended(&mut self, end: End) {
+    /// So the response came to its end.
+    pub(super) fn ended(&mut self, end: End) {
         if let Some(take) = &mut self.take {
             take.ended(end);
         }
-    }
-
-    /// Goes with the response to the end of its body.
-    pub(super) fn finish(mut self, response: Response<Body>) -> Response<Counted> {
-        self.answered(&response);
-        if response.body().is_end_stream() {
-            self.ended(End::Whole);
-            return response.map(Counted::from);
-        }
-        let length = response.headers().get(CONTENT_LENGTH);
-        let length = length.and_then(|it| it.to_str().ok()?.parse().ok());
-        response.map(|body| Counted {
-            left: length.or_else(|| body.size_hint().exact()),
-            body,
-            line: Some(self),
-        })
     }
 
     fn text(&self, format: LogFormat) -> String {
@@ -136,10 +118,7 @@ impl Line {
             let configuration = self.context.edge.configuration()?;
             Some(configuration.backends.get(index)?.name.as_str())
         });
-        let host = self
-            .host
-            .as_ref()
-            .map_or(b"-".as_slice(), HeaderValue::as_bytes);
+        let host = self.host.as_deref().unwrap_or(b"-");
         // What comes before is a name and a password.
         let host = host.rsplit(|&byte| byte == b'@').next().unwrap_or(host);
         let target = Redacted(self.target.as_ref().map_or("*", PathAndQuery::as_str));
@@ -177,65 +156,6 @@ impl Drop for Line {
                 status: self.status,
             });
         }
-    }
-}
-
-/// A body whose bytes are counted, if there is a line to be written of it.
-pub(super) struct Counted {
-    body: Body,
-    /// How many bytes are to come, where that is known: whoever has them all
-    /// does not ask for the end.
-    left: Option<u64>,
-    line: Option<Line>,
-}
-
-impl From<Body> for Counted {
-    fn from(body: Body) -> Self {
-        Self {
-            body,
-            left: None,
-            line: None,
-        }
-    }
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        let Some(line) = &mut this.line else {
-            return frame;
-        };
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(data) = frame.data_ref() {
-                    line.count(data);
-                    let length = data.len() as u64;
-                    this.left = this.left.map(|left| left.saturating_sub(length));
-                }
-                if this.body.is_end_stream() || this.left == Some(0) {
-                    line.ended(End::Whole);
-                }
-            }
-            Poll::Ready(Some(Err(_))) => line.ended(End::Broken),
-            Poll::Ready(None) => line.ended(End::Whole),
-            Poll::Pending => {}
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

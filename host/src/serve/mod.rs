@@ -2,12 +2,13 @@
 
 mod access_log;
 mod append;
-mod client_io;
 mod connection;
 mod entry;
+mod inbound;
 mod interim;
 mod limits;
 mod line;
+mod outbound;
 mod privacy;
 mod queue;
 mod record;
@@ -230,12 +231,10 @@ impl Worker {
             tokio::select! {
                 accepted = accept => match accepted {
                     (Ok((stream, peer)), place) => {
-                        let client = connection::Client {
-                            // A listener for both families has IPv4 within IPv6.
-                            peer: peer.ip().to_canonical(),
-                            place: Arc::new((place, busy.clone())),
-                        };
-                        tokio::spawn(connection::serve(stream, client, Arc::clone(&context)));
+                        // A listener for both families has IPv4 within IPv6.
+                        let peer = peer.ip().to_canonical();
+                        let place = (place, busy.clone());
+                        tokio::spawn(connection::serve(stream, peer, place, Arc::clone(&context)));
                     }
                     // Out of descriptors, say: accepting again at once would spin.
                     (Err(_), _) => tokio::time::sleep(Duration::from_millis(10)).await,

@@ -11,7 +11,7 @@ use super::entry::visible;
 use super::record::Recorded;
 use super::redact::Redacted;
 use super::salt::Salt;
-use crate::exchange::heads;
+use crate::lines;
 use crate::recording::{Attempt, Cookie, Exchange, Field, Header};
 use crate::sim::cause_name;
 use crate::tape::{Taped, TapedOutcome};
@@ -79,7 +79,7 @@ impl Privacy {
     /// An exchange as it may be written down.
     pub(super) fn exchange(&self, recorded: Recorded) -> Exchange {
         let target = Redacted(&recorded.target);
-        let fields = heads::unpack(&recorded.fields);
+        let fields = lines::unpack(&recorded.fields);
         let (session, cookies) = self.cookies(&fields);
         let new_session = recorded.new_cookies.iter().find_map(|cookie| {
             let (name, value) = pair(cookie);
@@ -206,7 +206,7 @@ impl Privacy {
         attempt.ended = Some(millis(*ended));
         match outcome {
             TapedOutcome::Head { status, fields } => {
-                let fields = heads::unpack(fields);
+                let fields = lines::unpack(fields);
                 attempt.status = Some(*status);
                 attempt.fields = self.fields(&fields, &[SET_COOKIE]);
                 attempt.set_cookies = self.set_cookies(&fields);

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderMap, Method};
+use http::Method;
 use sha2::{Digest as _, Sha256};
 
 use super::privacy::Privacy;
 use super::queue::{LogWriter, Queue, Render};
 use super::salt::{Salt, hex};
 use crate::exchange::bindings::EffectiveConfiguration;
-use crate::exchange::heads;
+use crate::lines;
 use crate::recording::{self, Header, Line};
 use crate::sim::End;
 use crate::tape::{Tape, Taped, TapedOutcome};
@@ -121,12 +121,12 @@ impl Recorder {
     }
 
     /// Begins to record an exchange.
-    pub(super) fn take(&self, fields: &HeaderMap) -> Take {
+    pub(super) fn take(&self, fields: &[u8]) -> Take {
         let begun = Instant::now();
         Take {
             begun,
             request: self.requests.fetch_add(1, Ordering::Relaxed),
-            fields: heads::pack(fields),
+            fields: lines::fields(fields).into(),
             tape: Arc::new(Tape::new(begun)),
             body: None,
             response: Sum::new(&self.salt),
@@ -151,10 +151,10 @@ impl Take {
     }
 
     /// The client is answered with these fields.
-    pub(super) fn answered(&mut self, fields: &HeaderMap) {
+    pub(super) fn answered(&mut self, fields: &[u8]) {
         self.head = Some(self.begun.elapsed());
-        let cookies = fields.get_all(http::header::SET_COOKIE);
-        self.new_cookies = cookies.iter().map(|it| it.as_bytes().into()).collect();
+        let cookies = lines::each(fields).filter(|(name, _)| *name == b"set-cookie");
+        self.new_cookies = cookies.map(|(_, value)| value.into()).collect();
     }
 
     /// This much more of the response's body.

@@ -1,19 +1,16 @@
 //! From an origin to a connection: names, TCP, TLS, all within one deadline.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
 use rustix::io::Errno;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+use super::stream::{self, Reader, Writer};
 use super::{Cause, SendError, Trust};
 
 /// Opens connections.
@@ -32,7 +29,7 @@ impl Connector {
         scheme: &Scheme,
         authority: &Authority,
         within: Duration,
-    ) -> Result<Connection, SendError> {
+    ) -> Result<(Reader, Writer), SendError> {
         self.attempt(scheme, authority, Instant::now() + within)
             .await
             .map_err(SendError::not_sent)
@@ -43,7 +40,7 @@ impl Connector {
         scheme: &Scheme,
         authority: &Authority,
         deadline: Instant,
-    ) -> Result<Connection, Cause> {
+    ) -> Result<(Reader, Writer), Cause> {
         let https = *scheme == Scheme::HTTPS;
         let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
         // Brackets are the URI's, not the address's (RFC 3986 section 3.2.2).
@@ -73,7 +70,7 @@ impl Connector {
                 Ok(Ok(stream)) => {
                     let _ = stream.set_nodelay(true);
                     if !https {
-                        return Ok(Connection::Plain(stream));
+                        return Ok(stream::plain(stream));
                     }
                     let name = ServerName::try_from(host.to_owned())
                         .map_err(|_| Cause::TlsCertificateError)?;
@@ -82,7 +79,7 @@ impl Connector {
                     return timeout_at(deadline, handshake)
                         .await
                         .map_err(|_| Cause::ConnectionTimeout)?
-                        .map(|stream| Connection::Tls(Box::new(stream)))
+                        .map(stream::tls)
                         .map_err(|error| tls_cause(&error));
                 }
             }
@@ -130,69 +127,5 @@ fn tls_cause(error: &io::Error) -> Cause {
         Some(rustls::Error::AlertReceived(_)) => Cause::TlsAlertReceived,
         Some(_) => Cause::TlsProtocolError,
         None => Cause::ConnectionTerminated,
-    }
-}
-
-/// A connection to a backend.
-pub(super) enum Connection {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-        }
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::client::Lease;
+use super::pool::Lease;
 use crate::body::{Body, BodyError};
+use crate::http1::{Decoded, Decoder};
 
 /// The backend sent nothing for IDLE_TIMEOUT.
 #[derive(Debug, thiserror::Error)]
@@ -19,30 +20,44 @@ pub(crate) struct BodyTimeout(Duration);
 
 /// The body of a response from a pooled connection.
 pub(super) struct Download {
-    body: Incoming,
+    decoder: Decoder,
     /// The connection, until the body is read.
     lease: Option<Lease>,
     idle: Duration,
     waiting: bool,
+    /// The rest of the request, if that is still being sent.
+    upload: Option<AbortHandle>,
 }
 
 impl Download {
-    /// The body of a response that arrived by this connection, which may be
-    /// all read already.
-    pub(super) fn start(body: Incoming, lease: Lease, idle: Duration) -> Body {
-        if body.is_end_stream() {
+    /// The body of a response that arrives by this connection. What is here
+    /// already does not need it any longer.
+    pub(super) fn start(
+        mut decoder: Decoder,
+        mut lease: Lease,
+        idle: Duration,
+        upload: Option<AbortHandle>,
+    ) -> Body {
+        if decoder.is_done() {
             lease.give_back();
             return Body::empty();
         }
+        if let Some(whole) = lease.connection().whole_body(&mut decoder) {
+            lease.give_back();
+            return Body::from(whole);
+        }
         Body::watched(Self {
-            body,
+            decoder,
             lease: Some(lease),
             idle,
             waiting: false,
+            upload,
         })
     }
 
     fn give_back(&mut self) {
+        // The response is whole: what is left of the request may go on by itself.
+        self.upload = None;
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
@@ -58,42 +73,51 @@ impl HttpBody for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.body).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.waiting = false;
-                if this.body.is_end_stream() {
-                    this.give_back();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                this.lease = None;
-                Poll::Ready(Some(Err(error.into())))
-            }
-            Poll::Ready(None) => {
-                this.give_back();
-                Poll::Ready(None)
-            }
+        let Some(lease) = &mut this.lease else {
+            return Poll::Ready(None);
+        };
+        let decoded = match lease.connection().poll_body(cx, &mut this.decoder) {
+            Poll::Ready(decoded) => decoded,
             Poll::Pending => {
-                let Some(lease) = &mut this.lease else {
-                    return Poll::Pending;
-                };
                 if !this.waiting {
                     this.waiting = true;
-                    lease.timer().reset(Instant::now() + this.idle);
+                    let until = Instant::now() + this.idle;
+                    lease.connection().timer().reset(until);
                 }
-                ready!(lease.timer().poll(cx));
-                this.lease = None;
-                Poll::Ready(Some(Err(Box::new(BodyTimeout(this.idle)))))
+                ready!(lease.connection().timer().poll(cx));
+                Err(BodyError::from(BodyTimeout(this.idle)))
             }
+        };
+        this.waiting = false;
+        if this.decoder.is_done() {
+            this.give_back();
         }
+        Poll::Ready(match decoded {
+            Ok(Decoded::Data(data)) => Some(Ok(Frame::data(data))),
+            Ok(Decoded::Trailers(trailers)) => Some(Ok(Frame::trailers(trailers))),
+            Ok(Decoded::End | Decoded::Wanting) => None,
+            Err(error) => {
+                this.lease = None;
+                Some(Err(error))
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.decoder.is_done()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.decoder
+            .left()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        if let Some(upload) = &self.upload {
+            upload.abort();
+        }
     }
 }

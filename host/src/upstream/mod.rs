@@ -1,9 +1,13 @@
 //! Towards the backends: real connections, or closures in their place.
 
+mod backends;
 mod client;
 mod closures;
 mod connect;
+mod connection;
 mod download;
+mod pool;
+mod stream;
 mod trust;
 mod upload;
 
@@ -12,12 +16,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 
 use crate::body::Body;
 use crate::exchange::bindings::EffectiveConfiguration;
 pub use crate::exchange::bindings::{Cause, Delivery};
 
+pub(crate) use backends::{Backends, Destination};
 pub use client::Client;
 pub use closures::{Closures, IntoAnswer};
 pub(crate) use download::BodyTimeout;
@@ -103,6 +108,13 @@ impl SendError {
 
 /// A response to come.
 pub type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, SendError>> + Send>>;
+
+/// Sends an interim response (RFC 9110 section 15.2) on its way.
+pub(crate) type InterimSink = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
+
+/// Where interim responses go, as an extension of a request.
+#[derive(Clone)]
+pub(crate) struct Interim(pub(crate) InterimSink);
 
 /// Whoever performs attempts. The request's URI is absolute.
 pub trait Upstream: Send + Sync + 'static {

@@ -1,97 +1,115 @@
-//! A request body on its way up, watched: who is keeping whom waiting?
+//! A request on its way up: who is keeping whom waiting?
 
+use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as _, Frame};
+use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 
+use super::stream::Writer;
 use crate::body::{Body, BodyError};
+use crate::http1::{Encoder, Output};
 
-/// The client stopped sending, or sent what is no body.
-#[derive(Debug, thiserror::Error)]
-#[error("the client's request body ended early: {0}")]
-pub(super) struct ClientGone(pub(super) BodyError);
-
-/// What a watcher sees of an upload.
-#[derive(Clone, Copy, Debug)]
-struct Progress {
-    at: Instant,
-    /// The connection wants more, and the client has not sent it yet.
+/// A request, as far as it is not sent yet.
+pub(super) struct Upload {
+    out: Output,
+    encoder: Encoder,
+    /// The rest of the body; none once it is read to its end.
+    body: Option<Body>,
+    /// Whether a byte of it was written.
+    begun: bool,
+    /// Whether the backend is to wait for the client.
     awaits_client: bool,
+    /// When the backend was given something last.
+    gave: Option<Instant>,
 }
 
-/// Watches one upload.
-#[derive(Clone, Debug)]
-pub(super) struct Watch(Arc<Mutex<Progress>>);
+/// Why a request cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UploadError {
+    #[error("the client's request body ended early: {0}")]
+    Client(BodyError),
+    #[error(transparent)]
+    Backend(#[from] io::Error),
+}
 
-impl Watch {
+impl Upload {
+    /// Sends what `write` writes, and a body framed as that says.
+    pub(super) fn new(body: Body, write: impl FnOnce(&mut Vec<u8>, &Body) -> Encoder) -> Self {
+        let mut out = Output::default();
+        let encoder = write(out.head(), &body);
+        Self {
+            out,
+            encoder,
+            body: (!body.is_end_stream()).then_some(body),
+            begun: false,
+            awaits_client: false,
+            gave: None,
+        }
+    }
+
+    pub(super) const fn is_unsent(&self) -> bool {
+        !self.begun
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.body.is_none() && self.out.is_empty()
+    }
+
     /// Until when to wait for a response; `None`: no longer. The backend's time
     /// runs from the last byte it was given, and not while the client is
     /// waited for, whose body has a timeout of its own.
     pub(super) fn patience(&self, now: Instant, first_byte: Duration) -> Option<Instant> {
-        let progress = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = if progress.awaits_client {
-            now + first_byte
-        } else {
-            progress.at + first_byte
-        };
+        let since = if self.awaits_client { now } else { self.gave? };
+        let until = since + first_byte;
         (until > now).then_some(until)
     }
-}
 
-/// The body, as the connection takes it.
-pub(super) struct Upload {
-    body: Body,
-    watch: Watch,
-}
-
-impl Upload {
-    pub(super) fn new(body: Body) -> (Self, Watch) {
-        let watch = Watch(Arc::new(Mutex::new(Progress {
-            at: Instant::now(),
-            awaits_client: false,
-        })));
-        let upload = Self {
-            body,
-            watch: watch.clone(),
-        };
-        (upload, watch)
-    }
-}
-
-impl HttpBody for Upload {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
+    /// Sends what can be sent; ready when that was all.
+    pub(super) fn poll(
+        &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        let mut progress = this.watch.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &frame {
-            Poll::Ready(_) => {
-                *progress = Progress {
-                    at: Instant::now(),
-                    awaits_client: false,
-                };
+        writer: &mut Writer,
+    ) -> Poll<Result<(), UploadError>> {
+        loop {
+            let content = self.poll_content(cx);
+            let written = self.out.poll_write(cx, writer);
+            self.begun |= self.out.has_begun() || matches!(written, Poll::Ready(Ok(())));
+            ready!(written)?;
+            // What TLS has of it yet is not sent.
+            ready!(Pin::new(&mut *writer).poll_flush(cx))?;
+            if self.body.is_none() {
+                return Poll::Ready(Ok(()));
             }
-            Poll::Pending => progress.awaits_client = true,
+            ready!(content).map_err(UploadError::Client)?;
         }
-        drop(progress);
-        frame.map_err(|error| Box::new(ClientGone(error)) as BodyError)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Takes content while there is room for it.
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        while let Some(body) = self.body.as_mut().filter(|_| self.out.has_room()) {
+            let frame = Pin::new(&mut *body).poll_frame(cx);
+            self.awaits_client = frame.is_pending();
+            let frame = ready!(frame).transpose()?;
+            let is_last = body.is_end_stream();
+            self.gave = Some(Instant::now());
+            let trailers = match frame.map(Frame::into_data) {
+                Some(Ok(data)) => {
+                    self.encoder.data(&mut self.out, data)?;
+                    if !is_last {
+                        continue;
+                    }
+                    None
+                }
+                Some(Err(frame)) => frame.into_trailers().ok(),
+                None => None,
+            };
+            self.encoder.end(&mut self.out, trailers.as_ref())?;
+            self.body = None;
+        }
+        Poll::Ready(Ok(()))
     }
 }

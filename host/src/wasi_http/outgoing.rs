@@ -24,7 +24,8 @@ use super::target;
 use super::ticket::Ticket;
 use crate::body::Body;
 use crate::headers;
-use crate::upstream::{Cause, Fault, SendError, Timeouts};
+use crate::lines;
+use crate::upstream::{Cause, Fault, Interim, SendError, Timeouts};
 
 /// A response to come, as `wasi:http` wants it: with a future that would drive
 /// the connection if the upstream did not do so itself.
@@ -133,7 +134,10 @@ impl Attempt {
         let upgrade = request.headers().contains_key(UPGRADE);
         let sent = self.send(request).await;
         if let Some(ticket) = &self.ticket {
-            ticket.progress.settle(number, &sent);
+            ticket.progress.settle(number, || match &sent {
+                Ok(response) => Ok((response.status(), lines::pack(response.headers()))),
+                Err(error) => Err(*error),
+            });
         }
         let response = sent.map_err(|error| self.code(error))?;
 
@@ -180,10 +184,7 @@ impl Attempt {
             && let Some(sink) = &ticket.interim
             && self.world.backend(request.uri()).is_some()
         {
-            let sink = Arc::clone(sink);
-            hyper::ext::on_informational(request, move |interim| {
-                sink(interim.status(), interim.headers());
-            });
+            request.extensions_mut().insert(Interim(Arc::clone(sink)));
         }
     }
 

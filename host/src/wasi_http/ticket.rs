@@ -7,10 +7,10 @@ use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::edge::Tag;
-use crate::exchange::InterimSink;
 use crate::metering::Account;
 use crate::progress::Progress;
 use crate::tunnel::Tunnel;
+use crate::upstream::InterimSink;
 
 /// Shared by the request's `fetch` and by all that the guest sends for it.
 pub(super) struct Ticket {

@@ -1,0 +1,477 @@
+//! Heads as they leave.
+
+use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::{Method, StatusCode, Version};
+use http_body::Body as _;
+
+use super::{Encoder, date};
+use crate::body::Body;
+use crate::lines;
+
+/// A request to a backend.
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) target: &'a str,
+    pub(crate) host: &'a [u8],
+    /// All fields else, as they are to be sent. Framing is not theirs.
+    pub(crate) lines: &'a [u8],
+}
+
+/// A response to a client.
+pub(crate) struct Response<'a> {
+    pub(crate) status: StatusCode,
+    /// In place of the usual one.
+    pub(crate) reason: Option<&'a [u8]>,
+    pub(crate) lines: &'a [u8],
+    /// What it answers.
+    pub(crate) to: To,
+    /// Whether another one may follow it on the connection.
+    pub(crate) persistent: bool,
+}
+
+/// What of a request its response depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct To {
+    pub(crate) head: bool,
+    pub(crate) version: Version,
+    pub(crate) trailers: bool,
+}
+
+/// The field lines in whose place there are those of this hop.
+#[derive(Default)]
+struct Passed<'a> {
+    length: Option<&'a [u8]>,
+    date: bool,
+}
+
+impl Request<'_> {
+    /// Appends it; answers how its body is to be framed.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, body: &Body) -> Encoder {
+        out.reserve(self.lines.len() + self.target.len() + 128);
+        for part in [
+            self.method.as_str(),
+            " ",
+            self.target,
+            " HTTP/1.1\r\nhost: ",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        out.extend_from_slice(self.host);
+        out.extend_from_slice(b"\r\n");
+        let passed = pass(out, self.lines, true);
+        let said = passed.length.and_then(number);
+        let encoder = if body.is_end_stream() {
+            if said == Some(0) {
+                out.extend_from_slice(b"content-length: 0\r\n");
+            }
+            Encoder::Length(0)
+        } else {
+            match body.size_hint().exact().or(said) {
+                Some(length) => sized(out, length),
+                None => chunked(out),
+            }
+        };
+        out.extend_from_slice(b"\r\n");
+        encoder
+    }
+}
+
+impl Response<'_> {
+    /// Appends it; answers how its body is to be framed.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, body: &Body) -> Encoder {
+        out.reserve(self.lines.len() + 160);
+        start(out, self.to.version, self.status, self.reason);
+        let switches = self.status == StatusCode::SWITCHING_PROTOCOLS;
+        let passed = pass(out, self.lines, switches);
+        if !passed.date && !switches {
+            out.extend_from_slice(b"date: ");
+            date::push_now(out);
+            out.extend_from_slice(b"\r\n");
+        }
+        let encoder = self.frame(out, &passed, body);
+        if !switches {
+            let closes = !self.persistent || encoder == Encoder::Close;
+            if closes {
+                out.extend_from_slice(b"connection: close\r\n");
+            } else if self.to.version == Version::HTTP_10 {
+                out.extend_from_slice(b"connection: keep-alive\r\n");
+            }
+        }
+        out.extend_from_slice(b"\r\n");
+        encoder
+    }
+
+    /// <https://www.rfc-editor.org/rfc/rfc9110#section-8.6>
+    fn frame(&self, out: &mut Vec<u8>, passed: &Passed<'_>, body: &Body) -> Encoder {
+        let status = self.status.as_u16();
+        if matches!(status, 100..=199 | 204) {
+            return Encoder::Length(0);
+        }
+        if self.to.head || status == 304 {
+            // The length that a response to GET would have had, if that is known.
+            if let Some(length) = passed.length {
+                lines::write(out, b"content-length", length);
+            }
+            return Encoder::Length(0);
+        }
+        let said = || passed.length.and_then(number);
+        match body.size_hint().exact().or_else(said) {
+            Some(length) => sized(out, length),
+            None if self.to.version == Version::HTTP_10 => Encoder::Close,
+            None => chunked(out),
+        }
+    }
+}
+
+/// Appends an interim response (<https://www.rfc-editor.org/rfc/rfc9110#section-15.2>).
+pub(crate) fn interim(out: &mut Vec<u8>, status: StatusCode, fields: &HeaderMap) {
+    start(out, Version::HTTP_11, status, None);
+    for (name, value) in fields {
+        if !is_of_this_hop(name.as_str().as_bytes()) && !is_named_by_connection(name, fields) {
+            lines::write(out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends trailers, but those that would mean something else there
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1>).
+pub(super) fn push_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
+    for (name, value) in trailers {
+        let name = name.as_str().as_bytes();
+        if !is_of_this_hop(name) && !MISPLACED.contains(&name) {
+            lines::write(out, name, value.as_bytes());
+        }
+    }
+}
+
+/// Names that say where a message goes, who sent it or how it is to be read: a
+/// recipient must know them before the content.
+const MISPLACED: [&[u8]; 17] = [
+    b"authorization",
+    b"cache-control",
+    b"cdn-loop",
+    b"content-encoding",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"max-forwards",
+    b"range",
+    b"set-cookie",
+    b"via",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+];
+
+/// Names of fields that speak of one hop, or of framing there.
+fn is_of_this_hop(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"connection"
+            | b"content-length"
+            | b"keep-alive"
+            | b"proxy-authenticate"
+            | b"proxy-authorization"
+            | b"proxy-connection"
+            | b"te"
+            | b"trailer"
+            | b"transfer-encoding"
+            | b"upgrade"
+    )
+}
+
+fn is_named_by_connection(name: &HeaderName, fields: &HeaderMap) -> bool {
+    fields.get_all(CONNECTION).iter().any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').any(|option| {
+            option
+                .trim_ascii()
+                .eq_ignore_ascii_case(name.as_str().as_bytes())
+        })
+    })
+}
+
+fn start(out: &mut Vec<u8>, version: Version, status: StatusCode, reason: Option<&[u8]>) {
+    if version == Version::HTTP_10 {
+        out.extend_from_slice(b"HTTP/1.0 ");
+    } else {
+        out.extend_from_slice(b"HTTP/1.1 ");
+    }
+    let usual = status.canonical_reason().unwrap_or_default().as_bytes();
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(reason.unwrap_or(usual));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the fields that go on, and keeps back those of framing, `Host` and,
+/// unless it is asked for, `Connection`.
+fn pass<'a>(out: &mut Vec<u8>, lines: &'a [u8], connection: bool) -> Passed<'a> {
+    let mut passed = Passed::default();
+    for (name, value) in lines::each(lines) {
+        match name {
+            b"content-length" => passed.length = Some(value),
+            b"transfer-encoding" | b"host" => {}
+            b"connection" if !connection => {}
+            name => {
+                passed.date |= name == b"date";
+                lines::write(out, name, value);
+            }
+        }
+    }
+    passed
+}
+
+fn sized(out: &mut Vec<u8>, length: u64) -> Encoder {
+    let mut digits = itoa::Buffer::new();
+    lines::write(out, b"content-length", digits.format(length).as_bytes());
+    Encoder::Length(length)
+}
+
+fn chunked(out: &mut Vec<u8>) -> Encoder {
+    out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    Encoder::Chunked
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Appends a number to the base of 16.
+pub(super) fn push_hex(out: &mut Vec<u8>, number: usize) {
+    let digits = (usize::BITS - (number | 1).leading_zeros()).div_ceil(4);
+    for place in (0..digits).rev() {
+        let digit = (number >> (place * 4) & 0xf) as u8;
+        out.push(if digit < 10 {
+            b'0' + digit
+        } else {
+            b'a' + digit - 10
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(lines: &[u8], body: &Body) -> (String, Encoder) {
+        let request = Request {
+            method: &Method::PUT,
+            target: "/a?b",
+            host: b"backend",
+            lines,
+        };
+        let mut out = Vec::new();
+        let encoder = request.write(&mut out, body);
+        (String::from_utf8_lossy(&out).into_owned(), encoder)
+    }
+
+    fn response(status: u16, to: To, lines: &[u8], body: &Body) -> (String, Encoder) {
+        let response = Response {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            reason: None,
+            lines,
+            to,
+            persistent: true,
+        };
+        let mut out = Vec::new();
+        let encoder = response.write(&mut out, body);
+        (String::from_utf8_lossy(&out).into_owned(), encoder)
+    }
+
+    fn unknown() -> Body {
+        Body::new(http_body_util::StreamBody::new(
+            futures_util::stream::pending::<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>(
+            ),
+        ))
+    }
+
+    #[test]
+    fn a_request_says_where_it_ends() {
+        let table = [
+            (
+                &b"a:1\nhost:client\n"[..],
+                Body::empty(),
+                "a: 1\r\n",
+                Encoder::Length(0),
+            ),
+            (
+                b"content-length:0\n",
+                Body::empty(),
+                "content-length: 0\r\n",
+                Encoder::Length(0),
+            ),
+            (b"content-length:5\n", Body::empty(), "", Encoder::Length(0)),
+            (
+                b"",
+                Body::from("four"),
+                "content-length: 4\r\n",
+                Encoder::Length(4),
+            ),
+            (
+                b"content-length:5\n",
+                unknown(),
+                "content-length: 5\r\n",
+                Encoder::Length(5),
+            ),
+            (
+                b"transfer-encoding:x\n",
+                unknown(),
+                "transfer-encoding: chunked\r\n",
+                Encoder::Chunked,
+            ),
+        ];
+        for (lines, body, fields, expected) in table {
+            let (text, encoder) = request(lines, &body);
+            let head = format!("PUT /a?b HTTP/1.1\r\nhost: backend\r\n{fields}\r\n");
+            assert_eq!((text, encoder), (head, expected));
+        }
+    }
+
+    /// <https://www.rfc-editor.org/rfc/rfc9112#section-6.3>
+    #[test]
+    fn a_response_says_where_it_ends() {
+        let get = To {
+            head: false,
+            version: Version::HTTP_11,
+            trailers: false,
+        };
+        let head = To { head: true, ..get };
+        let old = To {
+            version: Version::HTTP_10,
+            ..get
+        };
+        let chunked = "transfer-encoding: chunked\r\n";
+        let table = [
+            (
+                200,
+                get,
+                &b""[..],
+                Body::empty(),
+                "content-length: 0\r\n",
+                Encoder::Length(0),
+            ),
+            (
+                200,
+                get,
+                b"",
+                Body::from("four"),
+                "content-length: 4\r\n",
+                Encoder::Length(4),
+            ),
+            (200, get, b"", unknown(), chunked, Encoder::Chunked),
+            (
+                200,
+                old,
+                b"",
+                unknown(),
+                "connection: close\r\n",
+                Encoder::Close,
+            ),
+            (
+                200,
+                old,
+                b"connection:x\n",
+                Body::empty(),
+                "content-length: 0\r\nconnection: keep-alive\r\n",
+                Encoder::Length(0),
+            ),
+            (
+                200,
+                head,
+                b"content-length:5\n",
+                Body::empty(),
+                "content-length: 5\r\n",
+                Encoder::Length(0),
+            ),
+            (200, head, b"", Body::empty(), "", Encoder::Length(0)),
+            (
+                304,
+                get,
+                b"content-length:5\n",
+                Body::empty(),
+                "content-length: 5\r\n",
+                Encoder::Length(0),
+            ),
+            (
+                204,
+                get,
+                b"content-length:0\n",
+                Body::empty(),
+                "",
+                Encoder::Length(0),
+            ),
+        ];
+        for (status, to, lines, body, fields, expected) in table {
+            let lines = [b"date:then\n", lines].concat();
+            let (text, encoder) = response(status, to, &lines, &body);
+            let (_, rest) = text.split_once("\r\n").unwrap_or_default();
+            assert_eq!(
+                rest,
+                format!("date: then\r\n{fields}\r\n"),
+                "{status} {to:?}"
+            );
+            assert_eq!(encoder, expected, "{status} {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_switch_of_protocols_is_the_fields_and_nothing_else() {
+        let to = To {
+            head: false,
+            version: Version::HTTP_11,
+            trailers: false,
+        };
+        let (text, _) = response(101, to, b"connection:upgrade\nupgrade:x\n", &Body::empty());
+        let expected =
+            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_response_without_a_date_gets_one() {
+        let to = To {
+            head: false,
+            version: Version::HTTP_11,
+            trailers: false,
+        };
+        let (text, _) = response(200, to, b"", &Body::empty());
+        let date = text.lines().find_map(|line| line.strip_prefix("date: "));
+        assert!(
+            date.is_some_and(|date| httpdate::parse_http_date(date).is_ok()),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn trailers_that_would_mean_something_else_are_left_out() {
+        let mut trailers = HeaderMap::new();
+        for name in [
+            "x-sum",
+            "content-length",
+            "x-forwarded-for",
+            "trailer",
+            "set-cookie",
+        ] {
+            trailers.insert(
+                HeaderName::from_static(name),
+                http::HeaderValue::from_static("1"),
+            );
+        }
+        let mut out = Vec::new();
+        push_trailers(&mut out, &trailers);
+        assert_eq!(out, b"x-sum: 1\r\n");
+    }
+
+    #[test]
+    fn numbers_to_the_base_of_16() {
+        for number in [0, 1, 9, 10, 15, 16, 255, 256, 0x1_0000, usize::MAX] {
+            let mut out = Vec::new();
+            push_hex(&mut out, number);
+            assert_eq!(String::from_utf8_lossy(&out), format!("{number:x}"));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How the exchange door reaches backends: by its own connections, with the fields
+//! as they are, or by whatever takes the place of connections.
+
+use std::sync::Arc;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Uri};
+
+use super::pool::Origin;
+use super::{Cause, Client, Interim, InterimSink, SendError, Timeouts, Upstream};
+use crate::body::Body;
+use crate::message::{PackedRequest, PackedResponse};
+
+/// Whoever performs attempts.
+#[derive(Clone)]
+pub(crate) enum Backends {
+    Real(Arc<Client>),
+    Given(Arc<dyn Upstream>),
+}
+
+/// A backend, found once.
+pub(crate) struct Destination {
+    scheme: Scheme,
+    authority: Authority,
+    origin: Option<Arc<Origin>>,
+}
+
+impl Backends {
+    pub(crate) fn destination(&self, scheme: Scheme, authority: Authority) -> Destination {
+        let origin = match self {
+            Self::Real(client) => client.origin(&scheme, &authority),
+            Self::Given(_) => None,
+        };
+        Destination {
+            scheme,
+            authority,
+            origin,
+        }
+    }
+
+    /// Performs an attempt. The request's target is in origin form; its lines are as
+    /// they are to be sent, but for framing and `Host`. To drop the future cancels it.
+    pub(crate) async fn send(
+        &self,
+        to: &Destination,
+        request: PackedRequest,
+        interim: Option<InterimSink>,
+        timeouts: Timeouts,
+    ) -> Result<PackedResponse, SendError> {
+        match (self, &to.origin) {
+            (Self::Real(client), Some(origin)) => {
+                client
+                    .exchange(origin, request, interim.as_ref(), timeouts)
+                    .await
+            }
+            (Self::Real(_), None) => Err(SendError::not_sent(Cause::ConfigurationError)),
+            (Self::Given(upstream), _) => {
+                let request = absolute(to, request.into(), interim)?;
+                Ok(Arc::clone(upstream).send(request, timeouts).await?.into())
+            }
+        }
+    }
+
+    /// The same, by messages of `http`.
+    pub(crate) fn upstream(self) -> Arc<dyn Upstream> {
+        match self {
+            Self::Real(client) => client,
+            Self::Given(upstream) => upstream,
+        }
+    }
+}
+
+fn absolute(
+    to: &Destination,
+    mut request: Request<Body>,
+    interim: Option<InterimSink>,
+) -> Result<Request<Body>, SendError> {
+    let mut uri = http::uri::Parts::default();
+    uri.scheme = Some(to.scheme.clone());
+    uri.authority = Some(to.authority.clone());
+    let target = request.uri().path_and_query().cloned();
+    uri.path_and_query = target.or(Some(PathAndQuery::from_static("/")));
+    *request.uri_mut() =
+        Uri::from_parts(uri).map_err(|_| SendError::not_sent(Cause::ConfigurationError))?;
+    if let Some(sink) = interim {
+        request.extensions_mut().insert(Interim(sink));
+    }
+    Ok(request)
+}
