@@ -53,11 +53,19 @@ impl<'a> Cookie<'a> {
 /// The field without the cookies of this name, the others byte for byte; `None`
 /// if there were none.
 pub(crate) fn without(field: &[u8], name: &str) -> Option<Vec<u8>> {
-    let mut rest = Cookie::find(field, name)?.rest().concat();
-    while let Some(another) = Cookie::find(&rest, name) {
-        rest = another.rest().concat();
+    let mut rest = Vec::with_capacity(field.len());
+    let mut found = false;
+    for pair in field.split(|&byte| byte == b';') {
+        if value(pair, name).is_some() {
+            found = true;
+        } else if rest.is_empty() {
+            rest.extend_from_slice(pair.trim_ascii_start());
+        } else {
+            rest.push(b';');
+            rest.extend_from_slice(pair);
+        }
     }
-    Some(rest)
+    found.then_some(rest)
 }
 
 /// The value of a cookie, if it is of this name.
@@ -104,6 +112,10 @@ mod tests {
         for (field, expected) in table {
             let rest = without(field.as_bytes(), "lb");
             assert_eq!(rest.as_deref(), expected.map(str::as_bytes), "{field}");
+            let cookie = Cookie::find(field.as_bytes(), "lb");
+            if let Some(cookie) = cookie.filter(|cookie| !cookie.is_repeated("lb")) {
+                assert_eq!(Some(cookie.rest().concat()), rest, "{field}");
+            }
         }
     }
 }

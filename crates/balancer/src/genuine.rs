@@ -8,17 +8,14 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::session::Claim;
+use crate::session::{Claim, SIGNED};
 
 /// As many are remembered at once: 80 KiB of them. Of two that share a place the
 /// later stays.
 const PLACES: usize = 1_024;
 
-/// The characters of a signed cookie's value.
-pub(crate) const LENGTH: usize = 59;
-
 /// A signed cookie's value.
-type Value = [u8; LENGTH];
+type Value = [u8; SIGNED];
 
 /// The cookies remembered. It takes no memory before the first.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +88,7 @@ mod tests {
     #[test]
     fn of_two_in_one_place_the_later_stays() {
         let mut genuine = Genuine::default();
-        let (mut first, mut second) = ([7; LENGTH], [7; LENGTH]);
+        let (mut first, mut second) = ([7; SIGNED], [7; SIGNED]);
         (first[0], second[0]) = (1, 2);
         genuine.remember(&first, CLAIM);
         genuine.remember(&second, CLAIM);

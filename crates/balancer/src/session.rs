@@ -29,6 +29,8 @@ const ISSUED: usize = 5;
 const CLAIM: usize = TAG + ISSUED;
 /// <https://www.rfc-editor.org/rfc/rfc2104#section-5>: no less than half.
 const MAC: usize = 16;
+/// The characters of a value with a MAC.
+pub(crate) const SIGNED: usize = 1 + 2 * (CLAIM + MAC);
 
 /// How far clocks of machines that share a secret may be apart.
 const SKEW: Duration = Duration::from_secs(60);

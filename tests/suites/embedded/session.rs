@@ -14,6 +14,7 @@ crate::both_doors!(
     the_backends_own_cookies_stay_and_shared_caches_are_kept_out,
     a_session_moves_when_its_backend_is_down_and_stays_there,
     garbage_counts_as_no_session,
+    however_many_cookies_are_ours_they_are_taken_out_at_once,
     a_session_is_renewed_after_half_its_life,
     no_session_is_made_where_they_are_off,
 );
@@ -139,6 +140,15 @@ async fn garbage_counts_as_no_session(door: Door) {
         assert_eq!(response.status(), 200, "{garbage}");
         assert!(set(response.headers()).is_some(), "{garbage}");
     }
+}
+
+/// Each that was looked for in what the last one left would take a call's time.
+async fn however_many_cookies_are_ours_they_are_taken_out_at_once(door: Door) {
+    let scene = Scene::new(door, &[]);
+    let sent = format!("a=1{}; b=2", "; edgelb=1".repeat(6_000));
+    let response = scene.send(ask("GET", "/", &[("cookie", &sent)], "")).await;
+    let request = scene.backend(by(&response)).last();
+    assert_eq!(values(request.headers(), "cookie"), ["a=1; b=2"]);
 }
 
 async fn a_session_is_renewed_after_half_its_life(door: Door) {
