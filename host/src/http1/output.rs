@@ -248,12 +248,8 @@ mod tests {
         let long = Bytes::from(vec![b'x'; COPIED + 1]);
         let short = Bytes::from_static(b"short");
         for data in [short, long] {
-            let chunked = [
-                b"head:",
-                format!("{:x}\r\n", data.len()).as_bytes(),
-                &data,
-                b"\r\n0\r\n\r\n",
-            ];
+            let size = format!("{:x}\r\n", data.len());
+            let chunked: [&[u8]; 4] = [b"head:", size.as_bytes(), &data, b"\r\n0\r\n\r\n"];
             for (mut encoder, expected) in [
                 (
                     Encoder::Length(data.len() as u64),
