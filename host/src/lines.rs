@@ -89,14 +89,45 @@ pub(crate) fn each(lines: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = lines;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
-            let end = memchr(b'\n', rest).unwrap_or(rest.len());
-            let (line, behind) = rest.split_at(end);
+            // Names are short: to call for a search would take longer.
+            let colon = rest.iter().position(|&byte| matches!(byte, b':' | b'\n'));
+            let (name, from) = rest.split_at(colon.unwrap_or(rest.len()));
+            let end = memchr(b'\n', from).unwrap_or(from.len());
+            let (value, behind) = from.split_at(end);
             rest = behind.get(1..).unwrap_or_default();
-            if let Some(colon) = memchr(b':', line).filter(|&colon| colon > 0) {
-                return Some((&line[..colon], &line[colon + 1..]));
+            if let Some(value) = value.get(1..).filter(|_| !name.is_empty()) {
+                return Some((name, value));
             }
         }
         None
+    })
+}
+
+/// How many bytes at the beginning can be those of a name in lower case
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2>).
+pub(crate) fn name_length(line: &[u8]) -> usize {
+    let ends = |&byte: &u8| !NAME[usize::from(byte)];
+    line.iter().position(ends).unwrap_or(line.len())
+}
+
+const NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = matches!(byte as u8,
+            b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\''
+            | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
+
+/// Whether these can be the bytes of a value
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-5.5>).
+pub(crate) fn is_value(bytes: &[u8]) -> bool {
+    // Looked at all of them, which goes for many at once.
+    bytes.iter().fold(true, |fine, &byte| {
+        fine & ((byte >= b' ') & (byte != 0x7f) | (byte == b'\t'))
     })
 }
 

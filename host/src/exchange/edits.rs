@@ -1,7 +1,6 @@
 //! Edits to the fields of a message, as the door has them.
 
-use http::header::{HeaderName, HeaderValue};
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
 use crate::lines;
 
@@ -96,16 +95,16 @@ const fn bit(length: usize) -> u64 {
 fn edit(text: &[u8], start: usize, end: usize) -> Option<Edit> {
     let (&kind, line) = text[start..end].split_first()?;
     let start = start + 1;
-    let (kind, length) = match kind {
-        b'-' => (Kind::Remove, line.len()),
-        b'=' => (Kind::Set, memchr(b':', line)?),
-        b'+' => (Kind::Append, memchr(b':', line)?),
+    let length = lines::name_length(line);
+    let (kind, is_whole) = match kind {
+        b'-' => (Kind::Remove, length == line.len()),
+        b'=' => (Kind::Set, line.get(length) == Some(&b':')),
+        b'+' => (Kind::Append, line.get(length) == Some(&b':')),
         _ => return None,
     };
-    let (name, value) = line.split_at(length);
-    let value = value.get(1..).unwrap_or_default();
-    let is_field = HeaderName::from_bytes(name).is_ok() && HeaderValue::from_bytes(value).is_ok();
-    is_field.then_some(Edit {
+    let value = line.get(length + 1..).unwrap_or_default();
+    let is_edit = is_whole && length > 0 && lines::is_value(value);
+    is_edit.then_some(Edit {
         kind,
         start,
         colon: start + length,

@@ -37,10 +37,21 @@ pub(crate) struct To {
     pub(crate) trailers: bool,
 }
 
-/// The field lines in whose place there are those of this hop.
+/// What of a field `Content-Length` may stay where it stands.
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    /// None: the body is framed otherwise.
+    No,
+    /// One that says this.
+    Is(u64),
+    /// Any: there is no body that it would frame.
+    Any,
+}
+
+/// What was said of a message by its field lines.
 #[derive(Default)]
-struct Passed<'a> {
-    length: Option<&'a [u8]>,
+struct Passed {
+    length: bool,
     date: bool,
 }
 
@@ -58,18 +69,12 @@ impl Request<'_> {
         }
         out.extend_from_slice(self.host);
         out.extend_from_slice(b"\r\n");
-        let passed = pass(out, self.lines, true);
-        let said = passed.length.and_then(number);
         let encoder = if body.is_end_stream() {
-            if said == Some(0) {
-                out.extend_from_slice(b"content-length: 0\r\n");
-            }
+            // That there is no content may be said, or not.
+            pass(out, self.lines, Length::Is(0), true);
             Encoder::Length(0)
         } else {
-            match body.size_hint().exact().or(said) {
-                Some(length) => sized(out, length),
-                None => chunked(out),
-            }
+            frame(out, self.lines, body, true, true).0
         };
         out.extend_from_slice(b"\r\n");
         encoder
@@ -82,13 +87,12 @@ impl Response<'_> {
         out.reserve(self.lines.len() + 160);
         start(out, self.to.version, self.status, self.reason);
         let switches = self.status == StatusCode::SWITCHING_PROTOCOLS;
-        let passed = pass(out, self.lines, switches);
+        let (encoder, passed) = self.frame(out, body, switches);
         if !passed.date && !switches {
             out.extend_from_slice(b"date: ");
             date::push_now(out);
             out.extend_from_slice(b"\r\n");
         }
-        let encoder = self.frame(out, &passed, body);
         if !switches {
             let closes = !self.persistent || encoder == Encoder::Close;
             if closes {
@@ -102,24 +106,18 @@ impl Response<'_> {
     }
 
     /// <https://www.rfc-editor.org/rfc/rfc9110#section-8.6>
-    fn frame(&self, out: &mut Vec<u8>, passed: &Passed<'_>, body: &Body) -> Encoder {
+    fn frame(&self, out: &mut Vec<u8>, body: &Body, switches: bool) -> (Encoder, Passed) {
         let status = self.status.as_u16();
-        if matches!(status, 100..=199 | 204) {
-            return Encoder::Length(0);
-        }
-        if self.to.head || status == 304 {
+        let none = if matches!(status, 100..=199 | 204) {
+            Length::No
+        } else if self.to.head || status == 304 {
             // The length that a response to GET would have had, if that is known.
-            if let Some(length) = passed.length {
-                lines::write(out, b"content-length", length);
-            }
-            return Encoder::Length(0);
-        }
-        let said = || passed.length.and_then(number);
-        match body.size_hint().exact().or_else(said) {
-            Some(length) => sized(out, length),
-            None if self.to.version == Version::HTTP_10 => Encoder::Close,
-            None => chunked(out),
-        }
+            Length::Any
+        } else {
+            let can_chunk = self.to.version != Version::HTTP_10;
+            return frame(out, self.lines, body, false, can_chunk);
+        };
+        (Encoder::Length(0), pass(out, self.lines, none, switches))
     }
 }
 
@@ -207,33 +205,62 @@ fn start(out: &mut Vec<u8>, version: Version, status: StatusCode, reason: Option
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the fields that go on, and keeps back those of framing, `Host` and,
-/// unless it is asked for, `Connection`.
-fn pass<'a>(out: &mut Vec<u8>, lines: &'a [u8], connection: bool) -> Passed<'a> {
-    let mut passed = Passed::default();
-    for (name, value) in lines::each(lines) {
-        match name {
-            b"content-length" => passed.length = Some(value),
-            b"transfer-encoding" | b"host" => {}
-            b"connection" if !connection => {}
-            name => {
-                passed.date |= name == b"date";
-                lines::write(out, name, value);
+/// Appends fields, and what says where a body ends.
+fn frame(
+    out: &mut Vec<u8>,
+    lines: &[u8],
+    body: &Body,
+    connection: bool,
+    can_chunk: bool,
+) -> (Encoder, Passed) {
+    let said = || number(lines::find(lines, "content-length")?);
+    match body.size_hint().exact().or_else(said) {
+        Some(length) => {
+            let passed = pass(out, lines, Length::Is(length), connection);
+            if !passed.length {
+                let mut digits = itoa::Buffer::new();
+                lines::write(out, b"content-length", digits.format(length).as_bytes());
+            }
+            (Encoder::Length(length), passed)
+        }
+        None => {
+            let passed = pass(out, lines, Length::No, connection);
+            if can_chunk {
+                out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+                (Encoder::Chunked, passed)
+            } else {
+                (Encoder::Close, passed)
             }
         }
     }
+}
+
+/// Appends the fields that go on, and keeps back those of framing, `Host` and,
+/// unless it is asked for, `Connection`.
+fn pass(out: &mut Vec<u8>, lines: &[u8], length: Length, connection: bool) -> Passed {
+    let mut passed = Passed::default();
+    for (name, value) in lines::each(lines) {
+        match name {
+            b"content-length" => {
+                let stays = !passed.length
+                    && match length {
+                        Length::No => false,
+                        Length::Is(length) => number(value) == Some(length),
+                        Length::Any => true,
+                    };
+                passed.length |= stays;
+                if !stays {
+                    continue;
+                }
+            }
+            b"transfer-encoding" | b"host" => continue,
+            b"connection" if !connection => continue,
+            b"date" => passed.date = true,
+            _ => {}
+        }
+        lines::write(out, name, value);
+    }
     passed
-}
-
-fn sized(out: &mut Vec<u8>, length: u64) -> Encoder {
-    let mut digits = itoa::Buffer::new();
-    lines::write(out, b"content-length", digits.format(length).as_bytes());
-    Encoder::Length(length)
-}
-
-fn chunked(out: &mut Vec<u8>) -> Encoder {
-    out.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    Encoder::Chunked
 }
 
 fn number(value: &[u8]) -> Option<u64> {

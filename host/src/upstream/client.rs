@@ -61,7 +61,8 @@ impl Client {
                 None => {
                     let (scheme, authority) = (&origin.scheme, &origin.authority);
                     let streams = self.connector.connect(scheme, authority, timeouts.connect);
-                    origin.lease(Connection::new(streams.await?))
+                    // What it takes is not held for requests that need none.
+                    origin.lease(Connection::new(Box::pin(streams).await?))
                 }
             };
             let connection = lease.connection();
