@@ -48,6 +48,7 @@ mod cache;
 mod clock;
 mod compiled;
 mod edge;
+mod edits;
 mod error;
 mod event;
 mod exchange;

@@ -1,8 +1,11 @@
 //! Messages between a connection and a door: their fields are [lines](crate::lines).
 
+use std::sync::Arc;
+
 use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 
 use crate::body::Body;
+use crate::edits::{self, Edited, Edits};
 use crate::lines;
 
 /// A request of a client.
@@ -22,6 +25,8 @@ pub(crate) struct PackedResponse {
     /// The reason phrase, if it is not the usual one.
     pub(crate) reason: Option<Box<[u8]>>,
     pub(crate) lines: Vec<u8>,
+    /// What is to be done to these; nothing by default.
+    pub(crate) edits: Option<Arc<Edits>>,
     pub(crate) body: Body,
     pub(crate) extensions: Extensions,
 }
@@ -60,9 +65,18 @@ impl PackedResponse {
             status,
             reason: None,
             lines: lines::pack(fields),
+            edits: None,
             body,
             extensions: Extensions::new(),
         }
+    }
+
+    /// Its fields, as they are to be sent.
+    pub(crate) fn fields(&self) -> Edited<'_> {
+        self.edits
+            .as_deref()
+            .unwrap_or(&edits::NONE)
+            .of(&self.lines)
     }
 }
 
@@ -78,7 +92,10 @@ impl From<Response<Body>> for PackedResponse {
 
 impl From<PackedResponse> for Response<Body> {
     fn from(packed: PackedResponse) -> Self {
-        let headers = lines::unpack(&packed.lines);
+        let headers = match &packed.edits {
+            Some(_) => lines::unpack(&packed.fields().lines()),
+            None => lines::unpack(&packed.lines),
+        };
         let mut response = Self::new(packed.body);
         *response.status_mut() = packed.status;
         *response.headers_mut() = headers;

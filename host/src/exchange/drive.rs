@@ -5,26 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::uri::{PathAndQuery, Scheme as UriScheme};
-use http::{Extensions, Method, StatusCode, Uri, Version};
+use http::{Extensions, Method, StatusCode};
 
 use super::bindings::{
     Arrival, Attempt, Backend, BodyEnd, Cause, Delivery, EffectiveConfiguration, Failure, Outcome,
     Reply, RequestHead, ResponseHead, Scheme, Tail, Turn,
 };
-use super::edits::Edits;
 use super::isolate::{ExchangeRef, Isolate};
 use super::replay::Replay;
 use super::tail::TailBody;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::edge::Tag;
+use crate::edits::Edits;
 use crate::error::EdgeError;
 use crate::lines;
 use crate::message::{PackedRequest, PackedResponse};
 use crate::metering::{Exceeded, Spent};
 use crate::progress::Progress;
 use crate::refusal;
-use crate::upstream::{Backends, Destination, Fault, InterimSink, SendError, Timeouts};
+use crate::upstream::{Backends, Destination, Fault, InterimSink, Outgoing, SendError, Timeouts};
 
 /// Where a request comes from.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ pub(crate) struct Driver {
     /// In order of the configuration.
     destinations: Vec<Destination>,
     /// To the responses of which the policy said before what to do with them.
-    ordinary: Vec<Edits>,
+    ordinary: Vec<Arc<Edits>>,
     timeouts: Timeouts,
     backends: Backends,
     clock: Arc<dyn Clock>,
@@ -79,7 +79,7 @@ impl Driver {
             isolate,
             destinations: destinations.collect::<Result<_, EdgeError>>()?,
             ordinary: (configuration.ordinary.iter().cloned())
-                .map(Edits::read)
+                .map(|edits| Arc::new(Edits::read(edits)))
                 .collect(),
             timeouts: Timeouts::of(configuration),
             backends,
@@ -196,8 +196,8 @@ impl Exchange<'_> {
                     let Some(response) = arrived else {
                         return refusal::trapped().into();
                     };
-                    let edits = Edits::read(forward.edits);
-                    return forwarded(response, &edits, driver, forward.tail);
+                    let edits = Arc::new(Edits::read(forward.edits));
+                    return forwarded(response, edits, driver, forward.tail);
                 }
             };
             // The response of an attempt that is followed by another is let go.
@@ -217,7 +217,7 @@ impl Exchange<'_> {
                         && let Some(edits) = driver.ordinary.get(ordinary.edits as usize)
                         && driver.isolate.conclude(exchange)
                     {
-                        return forwarded(response, edits, driver, ordinary.tail);
+                        return forwarded(response, Arc::clone(edits), driver, ordinary.tail);
                     }
                     step = twice(|| {
                         let head = ResponseHead {
@@ -296,15 +296,14 @@ impl Exchange<'_> {
         if let Some(tag) = self.tag {
             extensions.insert(tag);
         }
-        let request = PackedRequest {
-            method: self.method.clone(),
-            uri: Uri::from(target),
-            version: Version::HTTP_11,
-            lines: edits.apply(&self.lines),
+        let request = Outgoing {
+            method: &self.method,
+            target,
+            fields: edits.of(&self.lines),
             body: self.body.reading(attempt.keep),
             extensions,
         };
-        let interim = self.client.interim.clone();
+        let interim = self.client.interim.as_ref();
         let response = driver
             .backends
             .send(destination, request, interim, driver.timeouts)
@@ -332,11 +331,11 @@ fn is_ordinary(response: &PackedResponse) -> bool {
 /// A backend's response, as the client gets it.
 fn forwarded(
     mut response: PackedResponse,
-    edits: &Edits,
+    edits: Arc<Edits>,
     driver: &Arc<Driver>,
     tail: Tail,
 ) -> PackedResponse {
-    response.lines = edits.apply(&response.lines);
+    response.edits = Some(edits);
     if response.status != StatusCode::SWITCHING_PROTOCOLS {
         response.body = TailBody::watch(response.body, driver, tail);
     }

@@ -5,7 +5,6 @@
 
 mod board;
 mod drive;
-mod edits;
 mod instance;
 mod isolate;
 mod replay;

@@ -6,6 +6,7 @@ use http_body::Body as _;
 
 use super::{Encoder, date};
 use crate::body::Body;
+use crate::edits::Edited;
 use crate::lines;
 
 /// A request to a backend.
@@ -13,8 +14,8 @@ pub(crate) struct Request<'a> {
     pub(crate) method: &'a Method,
     pub(crate) target: &'a str,
     pub(crate) host: &'a [u8],
-    /// All fields else, as they are to be sent. Framing is not theirs.
-    pub(crate) lines: &'a [u8],
+    /// All fields else. Framing is not theirs.
+    pub(crate) fields: Edited<'a>,
 }
 
 /// A response to a client.
@@ -22,7 +23,8 @@ pub(crate) struct Response<'a> {
     pub(crate) status: StatusCode,
     /// In place of the usual one.
     pub(crate) reason: Option<&'a [u8]>,
-    pub(crate) lines: &'a [u8],
+    /// All fields. Framing is not theirs.
+    pub(crate) fields: Edited<'a>,
     /// What it answers.
     pub(crate) to: To,
     /// Whether another one may follow it on the connection.
@@ -58,7 +60,7 @@ struct Passed {
 impl Request<'_> {
     /// Appends it; answers how its body is to be framed.
     pub(crate) fn write(&self, out: &mut Vec<u8>, body: &Body) -> Encoder {
-        out.reserve(self.lines.len() + self.target.len() + 128);
+        out.reserve(self.target.len() + 512);
         for part in [
             self.method.as_str(),
             " ",
@@ -71,10 +73,10 @@ impl Request<'_> {
         out.extend_from_slice(b"\r\n");
         let encoder = if body.is_end_stream() {
             // That there is no content may be said, or not.
-            pass(out, self.lines, Length::Is(0), true);
+            pass(out, self.fields, Length::Is(0), true);
             Encoder::Length(0)
         } else {
-            frame(out, self.lines, body, true, true).0
+            frame(out, self.fields, body, true, true).0
         };
         out.extend_from_slice(b"\r\n");
         encoder
@@ -84,7 +86,7 @@ impl Request<'_> {
 impl Response<'_> {
     /// Appends it; answers how its body is to be framed.
     pub(crate) fn write(&self, out: &mut Vec<u8>, body: &Body) -> Encoder {
-        out.reserve(self.lines.len() + 160);
+        out.reserve(512);
         start(out, self.to.version, self.status, self.reason);
         let switches = self.status == StatusCode::SWITCHING_PROTOCOLS;
         let (encoder, passed) = self.frame(out, body, switches);
@@ -115,9 +117,9 @@ impl Response<'_> {
             Length::Any
         } else {
             let can_chunk = self.to.version != Version::HTTP_10;
-            return frame(out, self.lines, body, false, can_chunk);
+            return frame(out, self.fields, body, false, can_chunk);
         };
-        (Encoder::Length(0), pass(out, self.lines, none, switches))
+        (Encoder::Length(0), pass(out, self.fields, none, switches))
     }
 }
 
@@ -208,15 +210,15 @@ fn start(out: &mut Vec<u8>, version: Version, status: StatusCode, reason: Option
 /// Appends fields, and what says where a body ends.
 fn frame(
     out: &mut Vec<u8>,
-    lines: &[u8],
+    fields: Edited<'_>,
     body: &Body,
     connection: bool,
     can_chunk: bool,
 ) -> (Encoder, Passed) {
-    let said = || number(lines::find(lines, "content-length")?);
+    let said = || number(fields.find("content-length")?);
     match body.size_hint().exact().or_else(said) {
         Some(length) => {
-            let passed = pass(out, lines, Length::Is(length), connection);
+            let passed = pass(out, fields, Length::Is(length), connection);
             if !passed.length {
                 let mut digits = itoa::Buffer::new();
                 lines::write(out, b"content-length", digits.format(length).as_bytes());
@@ -224,7 +226,7 @@ fn frame(
             (Encoder::Length(length), passed)
         }
         None => {
-            let passed = pass(out, lines, Length::No, connection);
+            let passed = pass(out, fields, Length::No, connection);
             if can_chunk {
                 out.extend_from_slice(b"transfer-encoding: chunked\r\n");
                 (Encoder::Chunked, passed)
@@ -237,9 +239,9 @@ fn frame(
 
 /// Appends the fields that go on, and keeps back those of framing, `Host` and,
 /// unless it is asked for, `Connection`.
-fn pass(out: &mut Vec<u8>, lines: &[u8], length: Length, connection: bool) -> Passed {
+fn pass(out: &mut Vec<u8>, fields: Edited<'_>, length: Length, connection: bool) -> Passed {
     let mut passed = Passed::default();
-    for (name, value) in lines::each(lines) {
+    for (name, value) in fields.each() {
         match name {
             b"content-length" => {
                 let stays = !passed.length
@@ -283,13 +285,14 @@ pub(super) fn push_hex(out: &mut Vec<u8>, number: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edits;
 
     fn request(lines: &[u8], body: &Body) -> (String, Encoder) {
         let request = Request {
             method: &Method::PUT,
             target: "/a?b",
             host: b"backend",
-            lines,
+            fields: edits::NONE.of(lines),
         };
         let mut out = Vec::new();
         let encoder = request.write(&mut out, body);
@@ -300,7 +303,7 @@ mod tests {
         let response = Response {
             status: StatusCode::from_u16(status).unwrap_or_default(),
             reason: None,
-            lines,
+            fields: edits::NONE.of(lines),
             to,
             persistent: true,
         };

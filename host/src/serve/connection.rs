@@ -157,7 +157,7 @@ impl Connection {
             return Next::Close;
         };
         if let Some(line) = &mut line {
-            line.answered(response.status, &response.lines);
+            line.answered(&response);
         }
         self.inbound.answered();
         self.interim.clear();

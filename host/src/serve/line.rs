@@ -7,8 +7,8 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use http::Method;
 use http::uri::PathAndQuery;
-use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::access_log::{AccessLog, LogFormat};
@@ -19,6 +19,7 @@ use super::redact::Redacted;
 use crate::body::{Body, BodyError};
 use crate::http1::RequestHead;
 use crate::lines;
+use crate::message::PackedResponse;
 use crate::progress::Progress;
 use crate::sim::End;
 
@@ -90,11 +91,11 @@ impl Line {
         self.ended(End::Tunnel);
     }
 
-    /// The client is answered with this status and these field lines.
-    pub(super) fn answered(&mut self, status: StatusCode, fields: &[u8]) {
-        self.status = status.as_u16();
+    /// The client is answered with this.
+    pub(super) fn answered(&mut self, response: &PackedResponse) {
+        self.status = response.status.as_u16();
         if let Some(take) = &mut self.take {
-            take.answered(fields);
+            take.answered(response.fields());
         }
     }
 

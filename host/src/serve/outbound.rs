@@ -98,7 +98,7 @@ impl Outbound {
         let head = http1::Response {
             status: response.status,
             reason: response.reason.as_deref(),
-            lines: &response.lines,
+            fields: response.fields(),
             to,
             persistent,
         };

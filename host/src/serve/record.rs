@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::privacy::Privacy;
 use super::queue::{LogWriter, Queue, Render};
 use super::salt::{Salt, hex};
+use crate::edits::Edited;
 use crate::exchange::bindings::EffectiveConfiguration;
 use crate::lines;
 use crate::recording::{self, Header, Line};
@@ -151,9 +152,9 @@ impl Take {
     }
 
     /// The client is answered with these fields.
-    pub(super) fn answered(&mut self, fields: &[u8]) {
+    pub(super) fn answered(&mut self, fields: Edited<'_>) {
         self.head = Some(self.begun.elapsed());
-        let cookies = lines::each(fields).filter(|(name, _)| *name == b"set-cookie");
+        let cookies = fields.each().filter(|(name, _)| *name == b"set-cookie");
         self.new_cookies = cookies.map(|(_, value)| value.into()).collect();
     }
 

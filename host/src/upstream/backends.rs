@@ -4,18 +4,30 @@
 use std::sync::Arc;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Uri};
+use http::{Extensions, Method, Request, Uri};
 
 use super::pool::Origin;
 use super::{Cause, Client, Interim, InterimSink, SendError, Timeouts, Upstream};
 use crate::body::Body;
-use crate::message::{PackedRequest, PackedResponse};
+use crate::edits::Edited;
+use crate::lines;
+use crate::message::PackedResponse;
 
 /// Whoever performs attempts.
 #[derive(Clone)]
 pub(crate) enum Backends {
     Real(Arc<Client>),
     Given(Arc<dyn Upstream>),
+}
+
+/// A request to be sent.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) target: PathAndQuery,
+    /// As they are to be sent, but for framing and `Host`.
+    pub(crate) fields: Edited<'a>,
+    pub(crate) body: Body,
+    pub(crate) extensions: Extensions,
 }
 
 /// A backend, found once.
@@ -38,24 +50,21 @@ impl Backends {
         }
     }
 
-    /// Performs an attempt. The request's target is in origin form; its lines are as
-    /// they are to be sent, but for framing and `Host`. To drop the future cancels it.
+    /// Performs an attempt. To drop the future cancels it.
     pub(crate) async fn send(
         &self,
         to: &Destination,
-        request: PackedRequest,
-        interim: Option<InterimSink>,
+        request: Outgoing<'_>,
+        interim: Option<&InterimSink>,
         timeouts: Timeouts,
     ) -> Result<PackedResponse, SendError> {
         match (self, &to.origin) {
             (Self::Real(client), Some(origin)) => {
-                client
-                    .exchange(origin, request, interim.as_ref(), timeouts)
-                    .await
+                client.exchange(origin, request, interim, timeouts).await
             }
             (Self::Real(_), None) => Err(SendError::not_sent(Cause::ConfigurationError)),
             (Self::Given(upstream), _) => {
-                let request = absolute(to, request.into(), interim)?;
+                let request = absolute(to, request, interim)?;
                 Ok(Arc::clone(upstream).send(request, timeouts).await?.into())
             }
         }
@@ -72,18 +81,21 @@ impl Backends {
 
 fn absolute(
     to: &Destination,
-    mut request: Request<Body>,
-    interim: Option<InterimSink>,
+    outgoing: Outgoing<'_>,
+    interim: Option<&InterimSink>,
 ) -> Result<Request<Body>, SendError> {
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(to.scheme.clone());
     uri.authority = Some(to.authority.clone());
-    let target = request.uri().path_and_query().cloned();
-    uri.path_and_query = target.or(Some(PathAndQuery::from_static("/")));
+    uri.path_and_query = Some(outgoing.target);
+    let mut request = Request::new(outgoing.body);
+    *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() =
         Uri::from_parts(uri).map_err(|_| SendError::not_sent(Cause::ConfigurationError))?;
+    *request.headers_mut() = lines::unpack(&outgoing.fields.lines());
+    *request.extensions_mut() = outgoing.extensions;
     if let Some(sink) = interim {
-        request.extensions_mut().insert(Interim(sink));
+        request.extensions_mut().insert(Interim(Arc::clone(sink)));
     }
     Ok(request)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Extensions, Request, StatusCode};
 
 use super::connect::Connector;
@@ -10,10 +10,14 @@ use super::connection::Connection;
 use super::download::Download;
 use super::pool::{Lease, Origin, Origins};
 use super::upload::Upload;
-use super::{Answer, Cause, Fault, Interim, InterimSink, SendError, Timeouts, Trust, Upstream};
+use super::{
+    Answer, Cause, Fault, Interim, InterimSink, Outgoing, SendError, Timeouts, Trust, Upstream,
+};
 use crate::body::Body;
+use crate::edits;
 use crate::http1::{self, Decoder, ResponseHead};
-use crate::message::{PackedRequest, PackedResponse};
+use crate::lines;
+use crate::message::PackedResponse;
 use crate::tunnel::Tunnel;
 
 /// A client with a pool of its own. Threads do not share one: a connection
@@ -38,21 +42,20 @@ impl Client {
         origins.find(scheme, authority)
     }
 
-    /// Performs an attempt at an origin. The request's lines are as they are to be
-    /// sent, but for framing and `Host`.
+    /// Performs an attempt at an origin.
     pub(super) async fn exchange(
         &self,
         origin: &Arc<Origin>,
-        request: PackedRequest,
+        request: Outgoing<'_>,
         interim: Option<&InterimSink>,
         timeouts: Timeouts,
     ) -> Result<PackedResponse, SendError> {
         let method = request.method;
         let head = http1::Request {
-            method: &method,
-            target: request.uri.path_and_query().map_or("/", |it| it.as_str()),
+            method,
+            target: request.target.as_str(),
             host: origin.host.as_bytes(),
-            lines: &request.lines,
+            fields: request.fields,
         };
         let mut upload = Upload::new(request.body, |out, body| head.write(out, body));
         loop {
@@ -68,7 +71,7 @@ impl Client {
             let connection = lease.connection();
             let served = connection.has_served();
             let error = match connection
-                .exchange(&mut upload, &method, interim, timeouts)
+                .exchange(&mut upload, method, interim, timeouts)
                 .await
             {
                 Ok(head) => return receive(head, lease, upload, timeouts),
@@ -118,6 +121,7 @@ fn receive(
         status: head.status,
         reason: head.reason,
         lines: head.lines,
+        edits: None,
         body,
         extensions: Extensions::new(),
     })
@@ -132,9 +136,19 @@ impl Upstream for Client {
                 (_, _) => None,
             };
             let origin = origin.ok_or(SendError::not_sent(Cause::DestinationNotFound))?;
-            let interim: Option<Interim> = request.extensions().get().cloned();
-            let interim = interim.as_ref().map(|Interim(sink)| sink);
-            let response = self.exchange(&origin, request.into(), interim, timeouts);
+            let target = uri.path_and_query().cloned();
+            let (parts, body) = request.into_parts();
+            let fields = lines::pack(&parts.headers);
+            let interim: Option<&Interim> = parts.extensions.get();
+            let outgoing = Outgoing {
+                method: &parts.method,
+                target: target.unwrap_or_else(|| PathAndQuery::from_static("/")),
+                fields: edits::NONE.of(&fields),
+                body,
+                extensions: Extensions::new(),
+            };
+            let interim = interim.map(|Interim(sink)| sink);
+            let response = self.exchange(&origin, outgoing, interim, timeouts);
             Ok(response.await?.into())
         })
     }

@@ -22,7 +22,7 @@ use crate::body::Body;
 use crate::exchange::bindings::EffectiveConfiguration;
 pub use crate::exchange::bindings::{Cause, Delivery};
 
-pub(crate) use backends::{Backends, Destination};
+pub(crate) use backends::{Backends, Destination, Outgoing};
 pub use client::Client;
 pub use closures::{Closures, IntoAnswer};
 pub(crate) use download::BodyTimeout;

@@ -6,12 +6,46 @@ use crate::lines;
 
 /// Edits, read once and carried out as often as needed.
 #[derive(Debug)]
-pub(super) struct Edits {
+pub(crate) struct Edits {
     text: Vec<u8>,
     edits: Vec<Edit>,
     /// The lengths of the names that are removed, a bit each: most fields have
     /// another, and are not looked at further.
     lengths: u64,
+}
+
+/// Field lines, and what is done to them on their way out: nothing is copied
+/// before it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edited<'a> {
+    lines: &'a [u8],
+    edits: &'a Edits,
+}
+
+impl<'a> Edited<'a> {
+    /// The fields, in order.
+    pub(crate) fn each(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.edits.each(self.lines)
+    }
+
+    /// The value of the first field of this name, which is one of lower case.
+    pub(crate) fn find(self, name: &str) -> Option<&'a [u8]> {
+        let mut fields = self.each();
+        let found = fields.find(|(other, _)| *other == name.as_bytes());
+        found.map(|(_, value)| value)
+    }
+
+    /// The lines that they become.
+    pub(crate) fn lines(self) -> Vec<u8> {
+        let mut lines = Vec::with_capacity(self.lines.len() + self.edits.text.len());
+        for (name, value) in self.each() {
+            lines.extend_from_slice(name);
+            lines.push(b':');
+            lines.extend_from_slice(value);
+            lines.push(b'\n');
+        }
+        lines
+    }
 }
 
 /// Room for the edits that an ordinary message has.
@@ -34,10 +68,17 @@ enum Kind {
     Append,
 }
 
+/// No edits.
+pub(crate) static NONE: Edits = Edits {
+    text: Vec::new(),
+    edits: Vec::new(),
+    lengths: 0,
+};
+
 impl Edits {
     /// Reads packed lines. What is no edit is left out: the component is ours,
     /// but its bytes are input all the same.
-    pub(super) fn read(text: Vec<u8>) -> Self {
+    pub(crate) fn read(text: Vec<u8>) -> Self {
         let mut edits = Vec::with_capacity(USUAL);
         let (mut lengths, mut start) = (0, 0);
         for end in memchr_iter(b'\n', &text) {
@@ -58,24 +99,23 @@ impl Edits {
 
     /// What these field lines become. The fields that stay keep their order, those
     /// that are set or appended follow; pseudo-header fields go.
-    pub(super) fn apply(&self, fields: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(fields.len() + self.text.len());
-        for (name, value) in lines::each(fields) {
-            if self.lengths & bit(name.len()) == 0 || !self.removes(&self.edits, name) {
-                out.extend_from_slice(name);
-                out.push(b':');
-                out.extend_from_slice(value);
-                out.push(b'\n');
-            }
-        }
-        for (index, edit) in self.edits.iter().enumerate() {
+    fn each<'a>(&'a self, lines: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let stays = |&(name, _): &(&[u8], &[u8])| {
+            self.lengths & bit(name.len()) == 0 || !self.removes(&self.edits, name)
+        };
+        let added = self.edits.iter().enumerate().filter_map(|(index, edit)| {
             // What comes later takes what was added before.
             let later = self.edits.get(index + 1..).unwrap_or_default();
-            if edit.kind != Kind::Remove && !self.removes(later, self.name(edit)) {
-                out.extend_from_slice(&self.text[edit.start..=edit.end]);
-            }
-        }
-        out
+            let name = self.name(edit);
+            let stays = edit.kind != Kind::Remove && !self.removes(later, name);
+            stays.then(|| (name, &self.text[edit.colon + 1..edit.end]))
+        });
+        lines::each(lines).filter(stays).chain(added)
+    }
+
+    /// These lines with these edits.
+    pub(crate) const fn of<'a>(&'a self, lines: &'a [u8]) -> Edited<'a> {
+        Edited { lines, edits: self }
     }
 
     fn removes(&self, edits: &[Edit], name: &[u8]) -> bool {
@@ -118,7 +158,7 @@ mod tests {
 
     /// What becomes of some fields.
     fn edited(fields: &[u8], edits: &[u8]) -> String {
-        let fields = Edits::read(edits.to_vec()).apply(fields);
+        let fields = Edits::read(edits.to_vec()).of(fields).lines();
         String::from_utf8_lossy(&fields).into_owned()
     }
 
