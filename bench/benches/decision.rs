@@ -9,10 +9,12 @@ use anyhow::{Context as _, bail};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use edgelb_artifacts::BALANCER;
 use edgelb_balancer::{
-    Arrival, Balancer, BodySize, Fields, Ledger, Outcome, RequestHead, ResponseHead, Scheme, Seed,
-    Step, Timestamp,
+    Arrival, Attempt, Balancer, BodySize, Fields, InFlight, Ledger, Outcome, RequestHead,
+    ResponseHead, Scheme, Seed, Step, Timestamp,
 };
 use edgelb_bench::door::{self, Door, Metered, environment};
+
+const NOW: Timestamp = Timestamp::from_millis(door::NOW);
 
 /// How many backends there are.
 const POOLS: [usize; 3] = [3, 30, 300];
@@ -49,7 +51,7 @@ fn the_core(criterion: &mut Criterion) {
         let session = core.session().unwrap_or_else(|error| panic!("{error:#}"));
         for (client, request) in CLIENTS.into_iter().zip([&*session, fields()]) {
             group.bench_function(BenchmarkId::new(client, pool), |bencher| {
-                bencher.iter(|| core.pair(request));
+                bencher.iter(|| core.decide(request));
             });
         }
     }
@@ -72,9 +74,18 @@ impl Core {
         Ok(Self { balancer, ledger })
     }
 
-    /// The edits to the response.
-    fn pair(&mut self, fields: &str) -> anyhow::Result<Vec<u8>> {
-        let now = Timestamp::from_millis(door::NOW);
+    /// All that a request with an ordinary response takes.
+    fn decide(&mut self, fields: &str) -> anyhow::Result<()> {
+        let (attempt, then) = self.begin(fields)?;
+        if attempt.ordinary.is_some() {
+            then.conclude();
+        } else {
+            self.settle(then)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, fields: &str) -> anyhow::Result<(Attempt, InFlight)> {
         let head = RequestHead {
             method: "GET",
             scheme: Scheme::Http,
@@ -84,10 +95,14 @@ impl Core {
             body: BodySize::None,
             fields: Fields::new(fields.as_bytes()),
         };
-        let begun = self.balancer.begin(&head, &mut self.ledger, now, Seed(7));
-        let Step::Send { then, .. } = begun else {
-            bail!("it is not sent");
-        };
+        match (self.balancer).begin(&head, &mut self.ledger, NOW, Seed(7)) {
+            Step::Send { attempt, then } => Ok((attempt, then)),
+            Step::Forward { .. } | Step::Reply(_) => bail!("it is not sent"),
+        }
+    }
+
+    /// The edits to the response.
+    fn settle(&mut self, then: InFlight) -> anyhow::Result<Vec<u8>> {
         let outcome = Outcome::Head(Arrival {
             head: ResponseHead {
                 status: 200,
@@ -96,14 +111,15 @@ impl Core {
             },
             replayable: true,
         });
-        match then.settle(outcome, &mut self.ledger, now) {
+        match then.settle(outcome, &mut self.ledger, NOW) {
             Step::Forward { edits, .. } => Ok(edits.as_bytes().to_vec()),
             Step::Send { .. } | Step::Reply(_) => bail!("it is not forwarded"),
         }
     }
 
     fn session(&mut self) -> anyhow::Result<String> {
-        let edits = self.pair(fields())?;
+        let (_, then) = self.begin(fields())?;
+        let edits = self.settle(then)?;
         let edits = String::from_utf8_lossy(&edits);
         let (_, session) = edits
             .split_once("set-cookie:")

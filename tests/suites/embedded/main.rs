@@ -12,6 +12,7 @@ mod forwarding;
 mod handlers;
 mod health;
 mod isolates;
+mod ordinary;
 mod parity;
 mod purity;
 mod retry;

@@ -209,6 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_without_a_settle_makes_room() {
+        let mut exchanges = Exchanges::default();
+        let first = begin(&mut exchanges, START);
+        exchanges.conclude(first);
+        let second = begin(&mut exchanges, START);
+        for unknown in [0, 1, first, second + 1, VACANT] {
+            exchanges.conclude(unknown);
+        }
+        assert_eq!(exchanges.places.len(), 1);
+        assert!(exchanges.take(second).is_some());
+        // While it is being settled it is not to be forgotten.
+        exchanges.conclude(second);
+        assert_eq!(exchanges.free, []);
+    }
+
+    #[test]
     fn what_nobody_settles_is_swept() {
         let mut exchanges = Exchanges::default();
         let late = START.after(Duration::from_secs(3_600));

@@ -1,7 +1,9 @@
 //! The policy with faults on request, for tests of the host.
 //!
 //! By the request's path: `/trap-begin` traps in `begin`, `/trap-settle` in the
-//! first `settle` of the exchange, `/spin-begin` never returns from `begin`,
+//! first `settle` of the exchange, which there is whatever the response,
+//! `/trap-if-settled` in that as well, if there is one, `/trap-unless-over` in
+//! `begin` if it names no exchange that is over, `/spin-begin` never returns from `begin`,
 //! `/hog-begin/N` takes N bytes of memory there, never to give them back, and
 //! `/deliver-twice` takes all that failed for not delivered. All else is the
 //! real policy.
@@ -32,8 +34,10 @@ impl Guest for Faulty {
     }
 
     fn begin(head: RequestHead, now: Timestamp, seed: u64, over: ExchangeId) -> Step {
+        let always_settled = path(&head.fields) == b"/trap-settle";
         let doomed = match path(&head.fields) {
             b"/trap-begin" => std::process::abort(),
+            b"/trap-unless-over" if over == 0 => std::process::abort(),
             b"/spin-begin" => loop {
                 std::hint::spin_loop();
             },
@@ -41,16 +45,15 @@ impl Guest for Faulty {
                 if let Some(bytes) = path.strip_prefix(b"/hog-begin/") {
                     hog(bytes);
                 }
-                path == b"/trap-settle"
+                always_settled || path == b"/trap-if-settled"
             }
         };
         let hasty = path(&head.fields) == b"/deliver-twice";
         let mut step = Policy::begin(head, now, seed, over);
+        if always_settled && let Turn::Send(attempt) = &mut step.turn {
+            attempt.ordinary = None;
+        }
         if doomed {
-            if let Turn::Send(attempt) = &mut step.turn {
-                // Whatever the response is, it is settled.
-                attempt.ordinary = None;
-            }
             DOOMED.with_borrow_mut(|ids| ids.insert(step.exchange));
         }
         if hasty {
