@@ -3,15 +3,23 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::Status;
+use memchr::{memchr, memchr_iter, memmem};
 
-use super::{Framing, MAX_FIELDS, MAX_HEAD};
+use super::{Framing, MAX_FIELDS};
 
-/// How many bytes the line may have that a chunk begins with.
-const MAX_SIZE_LINE: usize = 16 << 10;
+/// How many bytes the lines that chunks begin with may have beside their sizes, all
+/// of a body together; and how many its trailers.
+const MAX_ASIDE: usize = 16 << 10;
 
 /// Takes a body out of the bytes that it arrives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decoder(State);
+pub(crate) struct Decoder {
+    state: State,
+    /// How many bytes at the beginning are known not to end what is read.
+    scanned: usize,
+    /// How many bytes of [`MAX_ASIDE`] there were.
+    aside: usize,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -48,22 +56,27 @@ pub(crate) struct MalformedBody;
 
 impl Decoder {
     pub(crate) const fn new(framing: Framing) -> Self {
-        Self(match framing {
+        let state = match framing {
             Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::Size,
             Framing::Close => State::Close,
-        })
+        };
+        Self {
+            state,
+            scanned: 0,
+            aside: 0,
+        }
     }
 
     /// Whether the body is read to its end.
     pub(crate) const fn is_done(&self) -> bool {
-        matches!(self.0, State::Done)
+        matches!(self.state, State::Done)
     }
 
     /// How much of it is to come, where that is known.
     pub(crate) const fn left(&self) -> Option<u64> {
-        match self.0 {
+        match self.state {
             State::Length(left) => Some(left),
             State::Done => Some(0),
             State::Size | State::Chunk(_) | State::ChunkEnd | State::Trailers | State::Close => {
@@ -74,8 +87,8 @@ impl Decoder {
 
     /// The connection has ended. Whether the body has, too.
     pub(crate) const fn close(&mut self) -> bool {
-        if matches!(self.0, State::Close) {
-            self.0 = State::Done;
+        if matches!(self.state, State::Close) {
+            self.state = State::Done;
         }
         self.is_done()
     }
@@ -86,7 +99,7 @@ impl Decoder {
     /// Its framing is malformed.
     pub(crate) fn decode(&mut self, bytes: &mut BytesMut) -> Result<Decoded, MalformedBody> {
         loop {
-            match self.0 {
+            match self.state {
                 State::Done => return Ok(Decoded::End),
                 State::Length(left) | State::Chunk(left) => {
                     if bytes.is_empty() {
@@ -94,7 +107,7 @@ impl Decoder {
                     }
                     let data = take(bytes, left);
                     let left = left - data.len() as u64;
-                    self.0 = match (self.0, left) {
+                    self.state = match (self.state, left) {
                         (State::Length(_), 0) => State::Done,
                         (State::Length(_), left) => State::Length(left),
                         (_, 0) => State::ChunkEnd,
@@ -103,9 +116,9 @@ impl Decoder {
                     // The end may have come with it: whoever knows does not ask again.
                     // What is wrong with that is for the next to find.
                     let _ = self.advance(bytes);
-                    if matches!(self.0, State::Trailers) && bytes.starts_with(b"\r\n") {
+                    if matches!(self.state, State::Trailers) && bytes.starts_with(b"\r\n") {
                         bytes.advance(2);
-                        self.0 = State::Done;
+                        self.state = State::Done;
                     }
                     return Ok(Decoded::Data(data));
                 }
@@ -128,62 +141,96 @@ impl Decoder {
     /// Goes on to the next chunk's content or the last one's end, if all that
     /// comes before that is there.
     fn advance(&mut self, bytes: &mut BytesMut) -> Result<bool, MalformedBody> {
-        if self.0 == State::ChunkEnd {
+        if self.state == State::ChunkEnd {
             match &bytes[..] {
                 [b'\r', b'\n', ..] => {
                     bytes.advance(2);
-                    self.0 = State::Size;
+                    self.state = State::Size;
                 }
                 [] | [b'\r'] => return Ok(false),
                 _ => return Err(MalformedBody),
             }
         }
-        if self.0 != State::Size {
+        if self.state != State::Size {
             return Ok(true);
         }
-        match httparse::parse_chunk_size(bytes) {
-            // A line of nothing but a line's end is no size.
-            Ok(Status::Complete((length, _))) if !bytes[0].is_ascii_hexdigit() || length < 3 => {
-                Err(MalformedBody)
-            }
-            Ok(Status::Complete((length, size))) => {
-                bytes.advance(length);
-                self.0 = match size {
-                    0 => State::Trailers,
-                    size => State::Chunk(size),
-                };
-                Ok(true)
-            }
-            Ok(Status::Partial) if bytes.len() < MAX_SIZE_LINE => Ok(false),
-            Ok(Status::Partial) | Err(_) => Err(MalformedBody),
+        if bytes.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
+            return Err(MalformedBody);
         }
+        let Some(line) = self.find(bytes, |bytes| memchr(b'\n', bytes))? else {
+            return Ok(false);
+        };
+        // An extension means nothing here, but where its line ends must be clear to all.
+        let parsed = httparse::parse_chunk_size(&bytes[..=line]);
+        let Ok(Status::Complete((length, size))) = parsed else {
+            return Err(MalformedBody);
+        };
+        let digits = bytes.iter().take_while(|byte| byte.is_ascii_hexdigit());
+        let aside = (length - 2).saturating_sub(digits.count());
+        self.aside += aside;
+        if length != line + 1 || self.aside > MAX_ASIDE {
+            return Err(MalformedBody);
+        }
+        bytes.advance(length);
+        self.state = match size {
+            0 => State::Trailers,
+            size => State::Chunk(size),
+        };
+        Ok(true)
     }
 
     fn trailers(&mut self, bytes: &mut BytesMut) -> Result<Decoded, MalformedBody> {
+        let none = bytes.starts_with(b"\r\n");
+        let end = |bytes: &[u8]| memmem::find(bytes, b"\r\n\r\n");
+        if !none && self.find(bytes, end)?.is_none() {
+            return Ok(Decoded::Wanting);
+        }
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let (length, trailers) = match httparse::parse_headers(bytes, &mut fields) {
-            Ok(Status::Complete((length, fields))) => {
-                let mut trailers = HeaderMap::with_capacity(fields.len());
-                for field in fields {
-                    let name = HeaderName::from_bytes(field.name.as_bytes());
-                    let value = HeaderValue::from_bytes(field.value);
-                    trailers.append(
-                        name.map_err(|_| MalformedBody)?,
-                        value.map_err(|_| MalformedBody)?,
-                    );
-                }
-                (length, trailers)
-            }
-            Ok(Status::Partial) if bytes.len() < MAX_HEAD => return Ok(Decoded::Wanting),
-            Ok(Status::Partial) | Err(_) => return Err(MalformedBody),
+        let Ok(Status::Complete((length, fields))) = httparse::parse_headers(bytes, &mut fields)
+        else {
+            return Err(MalformedBody);
         };
-        bytes.advance(length);
-        self.0 = State::Done;
+        let mut trailers = HeaderMap::with_capacity(fields.len());
+        for field in fields {
+            let name = HeaderName::from_bytes(field.name.as_bytes());
+            let value = HeaderValue::from_bytes(field.value);
+            trailers.append(
+                name.map_err(|_| MalformedBody)?,
+                value.map_err(|_| MalformedBody)?,
+            );
+        }
+        let lines = bytes.split_to(length);
+        if memchr_iter(b'\n', &lines).any(|end| end == 0 || lines[end - 1] != b'\r') {
+            return Err(MalformedBody);
+        }
+        self.state = State::Done;
         Ok(if trailers.is_empty() {
             Decoded::End
         } else {
             Decoded::Trailers(trailers)
         })
+    }
+
+    /// Where what is read ends, if that has come. What came before is not looked at
+    /// again.
+    fn find(
+        &mut self,
+        bytes: &[u8],
+        end: impl FnOnce(&[u8]) -> Option<usize>,
+    ) -> Result<Option<usize>, MalformedBody> {
+        // An end of up to four bytes may have come in part.
+        let from = self.scanned.min(bytes.len()).saturating_sub(3);
+        match end(&bytes[from..]) {
+            Some(end) => {
+                self.scanned = 0;
+                Ok(Some(from + end))
+            }
+            None if bytes.len() < MAX_ASIDE => {
+                self.scanned = bytes.len();
+                Ok(None)
+            }
+            None => Err(MalformedBody),
+        }
     }
 }
 
@@ -280,6 +327,10 @@ mod tests {
             " 5\r\nhello\r\n0\r\n\r\n",
             ";a\r\nhello\r\n0\r\n\r\n",
             "5\nhello\r\n0\r\n\r\n",
+            "5;a\nb\r\nhello\r\n0\r\n\r\n",
+            "5;a\rb\r\nhello\r\n0\r\n\r\n",
+            "5\r\nhello\r\n0\r\na: 1\nb: 2\r\n\r\n",
+            "5\r\nhello\r\n0\r\n\n",
             "5\r\nhello and more\r\n0\r\n\r\n",
             "5\r\nhello0\r\n\r\n",
             "5\r\nhello\n0\r\n\r\n",
@@ -294,7 +345,18 @@ mod tests {
                 assert!(found.is_err(), "{text:?} by {size}: {found:?}");
             }
         }
-        let endless = format!("5;{}", "x".repeat(MAX_SIZE_LINE));
-        assert!(decoded(Framing::Chunked, endless.as_bytes(), 1000).is_err());
+    }
+
+    #[test]
+    fn what_is_beside_the_content_has_an_end() {
+        let long = "x".repeat(MAX_ASIDE);
+        let line = format!("5;{}", &long[..1000]);
+        for endless in [
+            format!("5;{long}"),
+            format!("{line}\r\nhello\r\n").repeat(17),
+            format!("0\r\na: {long}"),
+        ] {
+            assert!(decoded(Framing::Chunked, endless.as_bytes(), 1000).is_err());
+        }
     }
 }

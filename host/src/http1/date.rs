@@ -17,12 +17,14 @@ thread_local! {
 
 /// Appends the date of now. It is the same for a second, and written once.
 pub(super) fn push_now(out: &mut Vec<u8>) {
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let second = now.as_secs();
     LAST.with_borrow_mut(|last| {
         if last.second != second {
             last.second = second;
-            last.text = httpdate::fmt_http_date(now);
+            last.text = httpdate::fmt_http_date(UNIX_EPOCH + now);
         }
         out.extend_from_slice(last.text.as_bytes());
     });

@@ -111,6 +111,9 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead> {
             chunked = true;
         } else if name.eq_ignore_ascii_case("connection") {
             connection.read(value);
+        } else if name.eq_ignore_ascii_case("upgrade") && minor == 0 {
+            // https://www.rfc-editor.org/rfc/rfc9110#section-7.8
+            continue;
         } else if name.eq_ignore_ascii_case("expect") {
             expects_continue = value.eq_ignore_ascii_case(b"100-continue");
         } else if name.eq_ignore_ascii_case("te") {
@@ -253,7 +256,7 @@ impl Connection {
 }
 
 /// A number of digits, and of nothing else.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

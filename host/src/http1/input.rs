@@ -44,6 +44,11 @@ impl Input {
         self.bytes.is_empty()
     }
 
+    /// Whether so little is there that more may be read ahead.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes.len() < LEAST
+    }
+
     /// What is there.
     pub(crate) fn bytes(&mut self) -> &mut BytesMut {
         &mut self.bytes
@@ -92,10 +97,18 @@ impl Input {
         &mut self,
         parse: impl FnOnce(&[u8]) -> Result<Option<(T, usize)>, Malformed>,
     ) -> Result<Option<T>, Malformed> {
-        if self.bytes.is_empty() || !self.may_be_whole() {
-            return Ok(None);
+        // Empty lines before a head mean nothing
+        // (https://www.rfc-editor.org/rfc/rfc9112#section-2.2).
+        while self.bytes.starts_with(b"\r\n") {
+            self.bytes.advance(2);
+            self.scanned = self.scanned.saturating_sub(2);
         }
-        let Some((head, length)) = parse(&self.bytes)? else {
+        let parsed = if self.bytes.is_empty() || !self.may_be_whole() {
+            None
+        } else {
+            parse(&self.bytes)?
+        };
+        let Some((head, length)) = parsed else {
             self.scanned = self.bytes.len();
             return Ok(None);
         };
@@ -152,5 +165,31 @@ impl Input {
             return None;
         };
         Some(data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::http1::request;
+
+    #[test]
+    fn a_head_that_comes_in_pieces_is_parsed_when_it_may_be_whole() {
+        let head = b"\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\nx: y\r\n\r\n";
+        let mut input = Input::new();
+        let mut parsed = 0;
+        for (index, &byte) in head.iter().enumerate() {
+            input.bytes.extend_from_slice(&[byte]);
+            let found = input.head(|bytes| {
+                parsed += 1;
+                request(bytes)
+            });
+            assert_eq!(found.unwrap().is_some(), index + 1 == head.len());
+            // What was looked at is not looked at again.
+            assert_eq!(input.scanned, input.bytes.len());
+        }
+        assert!(parsed <= 5, "parsed {parsed} times");
     }
 }

@@ -15,7 +15,7 @@ mod write;
 
 pub(crate) use body::{Decoded, Decoder};
 pub(crate) use head::{Framing, Malformed, RequestHead, ResponseHead, request, response};
-pub(crate) use input::Input;
+pub(crate) use input::{Input, Truncated};
 pub(crate) use output::{Encoder, Output};
 pub(crate) use write::{Request, Response, To, interim};
 

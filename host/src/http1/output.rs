@@ -22,6 +22,8 @@ pub(crate) struct Output {
     head: Vec<u8>,
     /// How many of these are written.
     written: usize,
+    /// Whether anything was written since there was nothing to write.
+    begun: bool,
     /// Content that is not copied.
     data: Bytes,
     /// What frames its end.
@@ -45,12 +47,13 @@ impl Output {
 
     /// Whether there is room for more content.
     pub(crate) fn has_room(&self) -> bool {
-        self.data.is_empty() && self.head.len() - self.written < COPIED
+        // What is added goes behind all of this, and the head comes first.
+        self.data.is_empty() && self.tail.is_empty() && self.len() < COPIED
     }
 
-    /// Whether any of it was written since all was the last time.
+    /// Whether any of it was written since there was nothing to write.
     pub(crate) const fn has_begun(&self) -> bool {
-        self.written > 0
+        self.begun
     }
 
     /// Writes all there is.
@@ -71,18 +74,31 @@ impl Output {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.begun = true;
             self.advance(written);
         }
         self.head.clear();
         self.head.shrink_to(KEPT);
         self.written = 0;
+        self.begun = false;
         Poll::Ready(Ok(()))
+    }
+
+    /// Nothing is to be written for a while.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() {
+            *self = Self::default();
+        }
     }
 
     fn advance(&mut self, mut written: usize) {
         let of_head = written.min(self.head.len() - self.written);
         self.written += of_head;
         written -= of_head;
+        if self.written >= COPIED {
+            // However slowly it goes, what has gone takes no room.
+            self.head.drain(..std::mem::take(&mut self.written));
+        }
         let of_data = written.min(self.data.len());
         self.data.advance(of_data);
         self.tail.drain(..(written - of_data).min(self.tail.len()));
@@ -90,7 +106,7 @@ impl Output {
 
     /// Adds content. There must be room.
     fn push(&mut self, data: Bytes) {
-        if data.len() <= COPIED && self.tail.is_empty() {
+        if data.len() <= COPIED {
             self.head.extend_from_slice(&data);
         } else {
             self.data = data;
@@ -195,10 +211,11 @@ mod tests {
 
     use super::*;
 
-    /// Takes a few bytes at a time.
+    /// Takes a few bytes at a time, and every other time none.
     struct Narrow {
         taken: Vec<u8>,
         width: usize,
+        tired: bool,
     }
 
     impl AsyncWrite for Narrow {
@@ -217,6 +234,10 @@ mod tests {
             _: &mut Context<'_>,
             slices: &[IoSlice<'_>],
         ) -> Poll<io::Result<usize>> {
+            self.tired = !self.tired;
+            if self.tired {
+                return Poll::Pending;
+            }
             let all: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
             let taken = &all[..self.width.min(all.len())];
             self.taken.extend_from_slice(taken);
@@ -232,15 +253,25 @@ mod tests {
         }
     }
 
-    fn written(out: &mut Output, width: usize) -> Vec<u8> {
+    /// All that is written, with more put in whenever there is room.
+    fn written(
+        out: &mut Output,
+        width: usize,
+        mut more: impl FnMut(&mut Output) -> bool,
+    ) -> Vec<u8> {
         let mut narrow = Narrow {
             taken: Vec::new(),
             width,
+            tired: false,
         };
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(out.poll_write(&mut cx, &mut narrow).is_ready());
-        assert!(out.is_empty() && !out.has_begun());
-        narrow.taken
+        loop {
+            while out.has_room() && more(out) {}
+            if out.poll_write(&mut cx, &mut narrow).is_ready() && !more(out) {
+                assert!(out.is_empty() && !out.has_begun());
+                return narrow.taken;
+            }
+        }
     }
 
     #[test]
@@ -265,7 +296,11 @@ mod tests {
                     encoder.data(&mut out, data.clone()).unwrap();
                     encoder.end(&mut out, None).unwrap();
                     assert!(encoder.is_done());
-                    assert_eq!(written(&mut out, width), expected, "{encoder:?} {width}");
+                    assert_eq!(
+                        written(&mut out, width, |_| false),
+                        expected,
+                        "{encoder:?} {width}"
+                    );
                 }
                 // And nothing of it is left behind.
                 encoder = Encoder::Close;
@@ -274,12 +309,35 @@ mod tests {
         }
     }
 
+    /// What frames the end of a chunk goes before the next, wherever a write is cut.
+    #[test]
+    fn chunks_follow_each_other_wherever_writes_are_cut() {
+        let lengths = [COPIED + 1, 5, COPIED + 1, 0, COPIED, 3];
+        let mut expected = Vec::new();
+        for length in lengths.into_iter().filter(|&length| length > 0) {
+            expected.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+            expected.resize(expected.len() + length, b'x');
+            expected.extend_from_slice(b"\r\n");
+        }
+        expected.extend_from_slice(b"0\r\n\r\n");
+        for width in (1..20).chain(COPIED - 20..COPIED + 20) {
+            let mut chunks = lengths.into_iter();
+            let mut encoder = Encoder::Chunked;
+            let found = written(&mut Output::default(), width, |out| match chunks.next() {
+                Some(length) => encoder.data(out, vec![b'x'; length].into()).is_ok(),
+                None if !encoder.is_done() => encoder.end(out, None).is_ok(),
+                None => false,
+            });
+            assert!(found == expected, "{width} at a time");
+        }
+    }
+
     #[test]
     fn a_body_is_as_long_as_was_said() {
         let mut out = Output::default();
         let mut encoder = Encoder::Length(3);
         assert!(encoder.data(&mut out, Bytes::from_static(b"four")).is_err());
-        assert_eq!(written(&mut out, 100), b"fou");
+        assert_eq!(written(&mut out, 100, |_| false), b"fou");
         let mut encoder = Encoder::Length(3);
         encoder.data(&mut out, Bytes::from_static(b"ab")).unwrap();
         assert!(encoder.end(&mut out, None).is_err());

@@ -4,6 +4,7 @@ use http::header::{CONNECTION, HeaderMap, HeaderName};
 use http::{Method, StatusCode, Version};
 use http_body::Body as _;
 
+use super::head::number;
 use super::{Encoder, date};
 use crate::body::Body;
 use crate::edits::Edited;
@@ -46,7 +47,7 @@ enum Length {
     No,
     /// One that says this.
     Is(u64),
-    /// Any: there is no body that it would frame.
+    /// Any number: there is no body that it would frame.
     Any,
 }
 
@@ -248,7 +249,7 @@ fn pass(out: &mut Vec<u8>, fields: Edited<'_>, length: Length, connection: bool)
                     && match length {
                         Length::No => false,
                         Length::Is(length) => number(value) == Some(length),
-                        Length::Any => true,
+                        Length::Any => number(value).is_some(),
                     };
                 passed.length |= stays;
                 if !stays {
@@ -263,10 +264,6 @@ fn pass(out: &mut Vec<u8>, fields: Edited<'_>, length: Length, connection: bool)
         lines::write(out, name, value);
     }
     passed
-}
-
-fn number(value: &[u8]) -> Option<u64> {
-    str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Appends a number to the base of 16.

@@ -53,7 +53,7 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, place: Place, context
     let (reader, writer) = stream.into_split();
     let interim = Interim::new();
     let mut connection = Connection {
-        inbound: Inbound::new(reader),
+        inbound: Inbound::new(reader, Arc::clone(&interim)),
         outbound: Outbound::new(writer, context.edge.timeouts().idle),
         sink: interim.sink(),
         interim,
@@ -74,6 +74,7 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, place: Place, context
             if stopping && connection.inbound.is_silent() {
                 return Poll::Ready(Err(NoRequest::End));
             }
+            connection.outbound.rest();
             poll_deadline(timer.as_mut(), deadline, cx).map(|()| Err(NoRequest::End))
         })
         .await;
@@ -149,6 +150,7 @@ impl Connection {
             version: head.version,
             trailers: head.takes_trailers,
         };
+        self.interim.clear();
         let mut persistent = head.persistent;
         let mut line = Line::begin(&self.context, &head, self.peer);
         let answer = self.answer(head, line.as_mut()).await;
@@ -186,8 +188,8 @@ impl Connection {
                 let over = poll_fn(|cx| self.inbound.poll_over(cx)).await;
                 match (over, persists) {
                     (true, true) => Next::Request,
-                    (true, false) => Next::Close,
-                    (false, _) => Next::Linger,
+                    (true, false) if self.inbound.is_silent() => Next::Close,
+                    (_, _) => Next::Linger,
                 }
             }
         }

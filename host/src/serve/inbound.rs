@@ -10,10 +10,9 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::net::tcp::OwnedReadHalf;
 
+use super::interim::Interim;
 use crate::body::{Body, BodyError};
-use crate::http1::{self, Decoded, Decoder, Input, Malformed, RequestHead};
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+use crate::http1::{self, Decoded, Decoder, Input, Malformed, RequestHead, Truncated};
 
 /// The reading side of a connection.
 #[derive(Clone)]
@@ -29,8 +28,13 @@ struct State {
     /// that once the body is wanted.
     waits: bool,
     promised: bool,
+    interim: Arc<Interim>,
+    /// Counts requests: a body is of one.
+    request: u64,
     /// Somebody has the body.
     taken: bool,
+    /// The client ended, or broke, within it.
+    gone: bool,
     /// Whom to tell when that ends.
     waker: Option<Waker>,
 }
@@ -44,14 +48,17 @@ pub(super) enum NoRequest {
 }
 
 impl Inbound {
-    pub(super) fn new(reader: OwnedReadHalf) -> Self {
+    pub(super) fn new(reader: OwnedReadHalf, interim: Arc<Interim>) -> Self {
         Self(Arc::new(Mutex::new(State {
             reader,
             input: Input::new(),
             decoder: Decoder::new(http1::Framing::Length(0)),
             waits: false,
             promised: false,
+            interim,
+            request: 0,
             taken: false,
+            gone: false,
             waker: None,
         })))
     }
@@ -70,6 +77,8 @@ impl Inbound {
                     state.decoder = Decoder::new(head.framing);
                     state.waits = head.expects_continue;
                     state.promised = head.expects_continue;
+                    state.request += 1;
+                    state.taken = false;
                     return Poll::Ready(Ok(head));
                 }
                 Ok(None) => {}
@@ -96,8 +105,12 @@ impl Inbound {
             return Body::empty();
         }
         state.taken = true;
+        let request = state.request;
         drop(state);
-        Body::watched(Received(self.clone()))
+        Body::watched(Received {
+            inbound: self.clone(),
+            request,
+        })
     }
 
     /// The final response begins: a client that still waits is not told to go on.
@@ -108,12 +121,15 @@ impl Inbound {
     /// Ready when the client is gone. While its request comes in that shows there.
     pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let state = &mut *self.lock();
-        if !state.decoder.is_done() {
+        if state.gone {
+            return Poll::Ready(());
+        }
+        if state.taken && !state.decoder.is_done() {
             state.wake(cx);
             return Poll::Pending;
         }
-        // What the client sends already is the next request, and read when its turn comes.
-        if !state.input.is_empty() {
+        // What else the client sends has its turn later, and is not read without end.
+        if !state.input.has_room() {
             return Poll::Pending;
         }
         match ready!(state.input.poll_fill(cx, &mut state.reader)) {
@@ -176,23 +192,20 @@ impl State {
             waker.wake();
         }
     }
-
-    /// The body is wanted: the client is told to go on.
-    fn go_on(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.promised) {
-            self.waits = false;
-            // Nothing else is under way to the client yet, so there is room for it.
-            let written = self.reader.as_ref().try_write(CONTINUE)?;
-            if written < CONTINUE.len() {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A request's body on its way in.
-struct Received(Inbound);
+struct Received {
+    inbound: Inbound,
+    request: u64,
+}
+
+impl Received {
+    /// The state, while it is this request's.
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        Some(self.inbound.lock()).filter(|state| state.request == self.request)
+    }
+}
 
 impl HttpBody for Received {
     type Data = Bytes;
@@ -202,14 +215,24 @@ impl HttpBody for Received {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let state = &mut *self.0.lock();
-        state.go_on()?;
+        let Some(mut state) = self.state() else {
+            return Poll::Ready(None);
+        };
+        let state = &mut *state;
+        if std::mem::take(&mut state.promised) {
+            state.waits = false;
+            state.interim.go_on();
+        }
         let decoded = ready!(
             state
                 .input
                 .poll_body(cx, &mut state.reader, &mut state.decoder)
         );
-        if state.decoder.is_done() || decoded.is_err() {
+        if let Err(error) = &decoded {
+            // Who sends what is no body is there to be told so.
+            state.gone = error.is::<Truncated>() || error.is::<io::Error>();
+        }
+        if state.decoder.is_done() || state.gone {
             state.tell();
         }
         Poll::Ready(match decoded? {
@@ -220,19 +243,64 @@ impl HttpBody for Received {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.lock().decoder.is_done()
+        self.state().is_none_or(|state| state.decoder.is_done())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let left = self.0.lock().decoder.left();
+        let left = self.state().map_or(Some(0), |state| state.decoder.left());
         left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 impl Drop for Received {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.taken = false;
-        state.tell();
+        if let Some(mut state) = self.state() {
+            state.taken = false;
+            state.tell();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::future::poll_fn;
+
+    use http_body_util::BodyExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    async fn connected() -> (TcpStream, Inbound) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (reader, writer) = accepted.unwrap().0.into_split();
+        writer.forget();
+        (client.unwrap(), Inbound::new(reader, Interim::new()))
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_request_takes_nothing_of_the_next() {
+        let (mut client, inbound) = connected().await;
+        let post = |content: &str| {
+            let length = content.len();
+            format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{content}")
+        };
+        let both = post("first") + &post("second");
+        client.write_all(both.as_bytes()).await.unwrap();
+        poll_fn(|cx| inbound.poll_head(cx)).await.unwrap();
+        let mut stale = inbound.body();
+        stale.frame().await.unwrap().unwrap();
+        assert!(poll_fn(|cx| inbound.poll_over(cx)).await);
+
+        poll_fn(|cx| inbound.poll_head(cx)).await.unwrap();
+        let body = inbound.body();
+        assert!(stale.frame().await.is_none());
+        drop(stale);
+        assert!(inbound.lock().taken);
+        assert_eq!(body.bytes().await.unwrap(), "second");
     }
 }

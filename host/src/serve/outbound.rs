@@ -143,6 +143,11 @@ impl Outbound {
         }
     }
 
+    /// Nothing is to be written for a while.
+    pub(super) fn rest(&mut self) {
+        self.out.rest();
+    }
+
     /// Says that nothing more comes.
     pub(super) async fn shutdown(&mut self) {
         let _ = self.writer.shutdown().await;

@@ -96,7 +96,7 @@ impl Client {
 fn receive(
     head: ResponseHead,
     mut lease: Lease,
-    mut upload: Upload,
+    upload: Upload,
     timeouts: Timeouts,
 ) -> Result<PackedResponse, SendError> {
     let body = if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -108,13 +108,8 @@ fn receive(
     } else {
         // A response may come before all of the request is sent, and does not end that.
         let rest = (!upload.is_done()).then(|| lease.connection().take_writer());
-        let rest = rest.flatten().map(|mut writer| {
-            let sending = async move {
-                // How it ends shows by the response, which whoever is to know it has.
-                let _ = std::future::poll_fn(|cx| upload.poll(cx, &mut writer)).await;
-            };
-            tokio::spawn(sending).abort_handle()
-        });
+        let rest = rest.flatten();
+        let rest = rest.map(|writer| tokio::spawn(upload.finish(writer, timeouts.idle)));
         Download::start(Decoder::new(head.framing), lease, timeouts.idle, rest)
     };
     Ok(PackedResponse {

@@ -23,7 +23,7 @@ pub(super) const KEEP: Duration = Duration::from_secs(30);
 /// A connection, and what of it was read.
 pub(super) struct Connection {
     reader: Reader,
-    /// Gone where it is still sending the request of a response that has ended.
+    /// Gone while the rest of a request is sent whose response has begun.
     writer: Option<Writer>,
     input: Input,
     /// One timer a connection: to put a deadline off costs less than to set one.
@@ -66,8 +66,7 @@ impl Connection {
     ) -> Result<ResponseHead, SendError> {
         let within = timeouts.first_byte;
         self.timer.as_mut().reset(Instant::now() + within);
-        let mut answered = false;
-        let mut broken = false;
+        let (mut answered, mut broken) = (false, false);
         let head = poll_fn(|cx| {
             if let Some(writer) = self.writer.as_mut().filter(|_| !broken)
                 && !upload.is_done()
@@ -79,13 +78,16 @@ impl Connection {
                     UploadError::Backend(_) => broken = true,
                 }
             }
-            loop {
+            let mut late = false;
+            while !late {
                 match self.input.head(|bytes| http1::response(bytes, method)) {
                     Err(malformed) => return Poll::Ready(Err(not_http(malformed))),
                     Ok(Some(head)) if is_interim(head.status) => {
                         if let Some(interim) = interim {
                             interim(head.status, &lines::unpack(&head.lines));
                         }
+                        // However many of them there are, they put nothing off.
+                        late = Instant::now() >= self.timer.deadline();
                         continue;
                     }
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
@@ -103,7 +105,8 @@ impl Connection {
                     Poll::Pending => break,
                 }
             }
-            while self.timer.as_mut().poll(cx).is_ready() {
+            while late || self.timer.as_mut().poll(cx).is_ready() {
+                late = false;
                 match upload.patience(Instant::now(), within) {
                     Some(later) => self.timer.as_mut().reset(later),
                     None => {
@@ -145,6 +148,11 @@ impl Connection {
     /// Gives away the direction to the backend, and with it the use for another request.
     pub(super) fn take_writer(&mut self) -> Option<Writer> {
         self.writer.take()
+    }
+
+    /// Takes the direction to the backend back.
+    pub(super) fn put_back(&mut self, writer: Writer) {
+        self.writer = Some(writer);
     }
 
     /// Both directions, and what was read behind the last response.

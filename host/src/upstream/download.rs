@@ -5,11 +5,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::pool::Lease;
+use super::stream::Writer;
 use crate::body::{Body, BodyError};
 use crate::http1::{Decoded, Decoder};
 
@@ -18,6 +20,11 @@ use crate::http1::{Decoded, Decoder};
 #[error("no byte from the backend for {} ms", .0.as_millis())]
 pub(crate) struct BodyTimeout(Duration);
 
+/// Nothing more comes of a body that has broken off.
+#[derive(Debug, thiserror::Error)]
+#[error("the body broke off")]
+struct Broken;
+
 /// The body of a response from a pooled connection.
 pub(super) struct Download {
     decoder: Decoder,
@@ -25,42 +32,50 @@ pub(super) struct Download {
     lease: Option<Lease>,
     idle: Duration,
     waiting: bool,
-    /// The rest of the request, if that is still being sent.
-    upload: Option<AbortHandle>,
+    /// The rest of the request, if that was still being sent.
+    upload: Option<JoinHandle<Option<Writer>>>,
 }
 
 impl Download {
     /// The body of a response that arrives by this connection. What is here
     /// already does not need it any longer.
     pub(super) fn start(
-        mut decoder: Decoder,
-        mut lease: Lease,
+        decoder: Decoder,
+        lease: Lease,
         idle: Duration,
-        upload: Option<AbortHandle>,
+        upload: Option<JoinHandle<Option<Writer>>>,
     ) -> Body {
-        if decoder.is_done() {
-            lease.give_back();
-            return Body::empty();
-        }
-        if let Some(whole) = lease.connection().whole_body(&mut decoder) {
-            lease.give_back();
-            return Body::from(whole);
-        }
-        Body::watched(Self {
+        let mut this = Self {
             decoder,
             lease: Some(lease),
             idle,
             waiting: false,
             upload,
-        })
+        };
+        if this.decoder.is_done() {
+            this.give_back();
+            return Body::empty();
+        }
+        let lease = this.lease.as_mut();
+        let whole = lease.and_then(|lease| lease.connection().whole_body(&mut this.decoder));
+        if let Some(whole) = whole {
+            this.give_back();
+            return Body::from(whole);
+        }
+        Body::watched(this)
     }
 
+    /// The response is whole. What is left of the request may go on by itself.
     fn give_back(&mut self) {
-        // The response is whole: what is left of the request may go on by itself.
-        self.upload = None;
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
+        let Some(mut lease) = self.lease.take() else {
+            return;
+        };
+        // Until now it kept its direction open: an end would have been one of the request.
+        let sent = self.upload.take().and_then(FutureExt::now_or_never);
+        if let Some(Ok(Some(writer))) = sent {
+            lease.connection().put_back(writer);
         }
+        lease.give_back();
     }
 }
 
@@ -74,7 +89,8 @@ impl HttpBody for Download {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Some(lease) = &mut this.lease else {
-            return Poll::Ready(None);
+            let whole = this.decoder.is_done();
+            return Poll::Ready((!whole).then(|| Err(Box::new(Broken) as BodyError)));
         };
         let decoded = match lease.connection().poll_body(cx, &mut this.decoder) {
             Poll::Ready(decoded) => decoded,

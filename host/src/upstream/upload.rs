@@ -1,13 +1,15 @@
 //! A request on its way up: who is keeping whom waiting?
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body::{Body as _, Frame};
-use tokio::io::AsyncWrite as _;
-use tokio::time::Instant;
+use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::stream::Writer;
 use crate::body::{Body, BodyError};
@@ -19,6 +21,10 @@ pub(super) struct Upload {
     encoder: Encoder,
     /// The rest of the body; none once it is read to its end.
     body: Option<Body>,
+    /// Why there is no more, if that is not its end.
+    failed: Option<BodyError>,
+    /// Whether all of it is with the backend, or on the way there.
+    sent: bool,
     /// Whether a byte of it was written.
     begun: bool,
     /// Whether the backend is to wait for the client.
@@ -45,6 +51,8 @@ impl Upload {
             out,
             encoder,
             body: (!body.is_end_stream()).then_some(body),
+            failed: None,
+            sent: false,
             begun: false,
             awaits_client: false,
             gave: None,
@@ -55,8 +63,8 @@ impl Upload {
         !self.begun
     }
 
-    pub(super) fn is_done(&self) -> bool {
-        self.body.is_none() && self.out.is_empty()
+    pub(super) const fn is_done(&self) -> bool {
+        self.sent
     }
 
     /// Until when to wait for a response; `None`: no longer. The backend's time
@@ -76,40 +84,79 @@ impl Upload {
     ) -> Poll<Result<(), UploadError>> {
         loop {
             let content = self.poll_content(cx);
+            if let Some(error) = self.failed.take() {
+                return Poll::Ready(Err(UploadError::Client(error)));
+            }
             let written = self.out.poll_write(cx, writer);
             self.begun |= self.out.has_begun() || matches!(written, Poll::Ready(Ok(())));
             ready!(written)?;
             // What TLS has of it yet is not sent.
             ready!(Pin::new(&mut *writer).poll_flush(cx))?;
             if self.body.is_none() {
+                self.sent = true;
                 return Poll::Ready(Ok(()));
             }
-            ready!(content).map_err(UploadError::Client)?;
+            ready!(content);
         }
     }
 
+    /// Sends the rest, unless neither takes part for so long. What did not go whole
+    /// ends the connection.
+    pub(super) async fn finish(mut self, mut writer: Writer, idle: Duration) -> Option<Writer> {
+        let mut timer = pin!(sleep(idle));
+        let sent = poll_fn(|cx| {
+            let before = self.out.len();
+            let sent = self.poll(cx, &mut writer).map(|sent| sent.is_ok());
+            // The client has a timeout of its own.
+            if self.awaits_client || self.out.len() != before {
+                timer.as_mut().reset(Instant::now() + idle);
+            }
+            match sent {
+                Poll::Ready(sent) => Poll::Ready(sent),
+                Poll::Pending => timer.as_mut().poll(cx).map(|()| false),
+            }
+        })
+        .await;
+        if !sent {
+            let _ = timeout(idle, writer.shutdown()).await;
+        }
+        sent.then_some(writer)
+    }
+
     /// Takes content while there is room for it.
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(body) = self.body.as_mut().filter(|_| self.out.has_room()) {
             let frame = Pin::new(&mut *body).poll_frame(cx);
             self.awaits_client = frame.is_pending();
-            let frame = ready!(frame).transpose()?;
+            let frame = ready!(frame).transpose();
             let is_last = body.is_end_stream();
             self.gave = Some(Instant::now());
-            let trailers = match frame.map(Frame::into_data) {
-                Some(Ok(data)) => {
-                    self.encoder.data(&mut self.out, data)?;
-                    if !is_last {
-                        continue;
-                    }
-                    None
+            match frame.and_then(|frame| self.write(frame, is_last)) {
+                Ok(true) => {}
+                Ok(false) => self.body = None,
+                Err(error) => {
+                    self.body = None;
+                    self.failed = Some(error);
                 }
-                Some(Err(frame)) => frame.into_trailers().ok(),
-                None => None,
-            };
-            self.encoder.end(&mut self.out, trailers.as_ref())?;
-            self.body = None;
+            }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
+    }
+
+    /// Writes a frame, or the end. Answers whether there is more to come.
+    fn write(&mut self, frame: Option<Frame<Bytes>>, is_last: bool) -> Result<bool, BodyError> {
+        let trailers = match frame.map(Frame::into_data) {
+            Some(Ok(data)) => {
+                self.encoder.data(&mut self.out, data)?;
+                if !is_last {
+                    return Ok(true);
+                }
+                None
+            }
+            Some(Err(frame)) => frame.into_trailers().ok(),
+            None => None,
+        };
+        self.encoder.end(&mut self.out, trailers.as_ref())?;
+        Ok(false)
     }
 }

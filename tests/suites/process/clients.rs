@@ -10,6 +10,7 @@ crate::both_doors!(
     a_client_that_leaves_before_the_response_cancels_the_request,
     a_client_that_leaves_within_the_response_cancels_the_rest,
     a_client_that_leaves_within_its_own_body_cancels_the_request,
+    a_client_that_leaves_while_its_answered_body_is_awaited_is_noticed,
     a_client_that_stops_reading_is_given_up,
     beyond_the_most_connections_clients_wait,
 );
@@ -66,6 +67,25 @@ async fn a_client_that_leaves_within_its_own_body_cancels_the_request(door: Door
     backend.until("its end", |seen| seen.gone == 1).await;
     assert_eq!(stage.get("/").await.status(), 200);
     assert_eq!(stage.backends[1 - home].seen().requests, 0);
+}
+
+async fn a_client_that_leaves_while_its_answered_body_is_awaited_is_noticed(door: Door) {
+    let stage = Stage::new(door).await;
+    let home = stage.home().await;
+    let backend = &stage.backends[home];
+    let (feeder, feed) = Feed::new();
+    feeder.send("early".into()).unwrap();
+    backend.always(Reply::chunked(&[], feed).before_body());
+    let mut client = Client::connect(stage.address()).await;
+    client
+        .send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nsome")
+        .await;
+    let (_, _, mut body) = client.response_head("POST").await;
+    client.data(&mut body).await.unwrap();
+    drop(client);
+    backend.until("its end", |seen| seen.gone == 1).await;
+    backend.always(Reply::ok("back"));
+    assert_eq!(stage.get("/").await.text(), "back");
 }
 
 async fn a_client_that_stops_reading_is_given_up(door: Door) {

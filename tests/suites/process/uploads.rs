@@ -1,7 +1,7 @@
 //! Requests whose bodies are unusual, or never end.
 
 use edgelb_tests::client::Client;
-use edgelb_tests::script::Reply;
+use edgelb_tests::script::{Feed, Reply};
 use edgelb_tests::within;
 
 use crate::stage::{Door, Stage};
@@ -11,6 +11,8 @@ crate::both_doors!(
     of_two_lengths_of_a_response_the_chunks_count,
     a_client_that_falls_silent_is_told_so,
     an_upload_that_stalls_after_its_answer_is_given_up,
+    an_upload_that_ends_within_its_answer_ends_nothing_else,
+    an_upload_that_nobody_takes_after_its_answer_is_given_up,
 );
 
 /// `printf hello | sha256sum`
@@ -64,4 +66,45 @@ async fn an_upload_that_stalls_after_its_answer_is_given_up(door: Door) {
     let status = client.response("POST").await.status();
     assert!(matches!(status, 200 | 408), "{status}");
     within("the connection's end", client.wire.gone()).await;
+}
+
+/// The end of the request is not the end of the connection to the backend, which
+/// would take it for a client that left.
+async fn an_upload_that_ends_within_its_answer_ends_nothing_else(door: Door) {
+    let stage = Stage::new(door).await;
+    let (feeder, feed) = Feed::new();
+    stage.both(&Reply::chunked(&[], feed).before_body());
+    let mut client = Client::connect(stage.address()).await;
+    // More than is ever kept for another attempt, so that it is sent as it comes.
+    let half = "x".repeat(100_000);
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\n\r\n{half}"
+        ))
+        .await;
+    let (_, _, mut body) = client.response_head("POST").await;
+    client.send(half).await;
+    for number in 0..20 {
+        let piece = format!("piece {number}");
+        feeder.send(piece.clone().into()).unwrap();
+        assert_eq!(client.data(&mut body).await.unwrap().unwrap(), piece);
+    }
+    drop(feeder);
+    assert_eq!(client.data(&mut body).await.unwrap(), None);
+}
+
+/// The response is whole, the backend keeps the connection, and reads no more.
+async fn an_upload_that_nobody_takes_after_its_answer_is_given_up(door: Door) {
+    let stage = Stage::with(door.serve().env("IDLE_TIMEOUT", "300")).await;
+    let (_feeder, feed) = Feed::new();
+    stage.both(&Reply::ok("no").before_body().wait(feed));
+    let mut client = Client::connect(stage.address()).await;
+    let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000000\r\n\r\n";
+    client.send(head).await;
+    let piece = vec![b'x'; 1 << 20];
+    let sent = async {
+        // For a while it is let go, so that the client sees its response.
+        while client.wire.write(&piece).await.is_ok() {}
+    };
+    within("the end of what is taken", sent).await;
 }
