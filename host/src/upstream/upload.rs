@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame};
-use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::stream::Writer;
@@ -77,10 +77,10 @@ impl Upload {
     }
 
     /// Sends what can be sent; ready when that was all.
-    pub(super) fn poll(
+    pub(super) fn poll<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
-        writer: &mut Writer,
+        writer: &mut W,
     ) -> Poll<Result<(), UploadError>> {
         loop {
             let content = self.poll_content(cx);
@@ -158,5 +158,62 @@ impl Upload {
         };
         self.encoder.end(&mut self.out, trailers.as_ref())?;
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes all there is, and keeps it until it may let go.
+    struct Keeping {
+        taken: Vec<u8>,
+        lets_go: bool,
+    }
+
+    impl AsyncWrite for Keeping {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.taken.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.lets_go {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// What the socket does not take TLS keeps.
+    #[test]
+    fn a_request_is_not_sent_while_the_writer_keeps_some_of_it() {
+        let mut upload = Upload::new(Body::from("content"), |out, _| {
+            out.extend_from_slice(b"head ");
+            Encoder::Length(7)
+        });
+        let mut writer = Keeping {
+            taken: Vec::new(),
+            lets_go: false,
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(upload.is_unsent());
+        assert!(upload.poll(&mut cx, &mut writer).is_pending());
+        assert_eq!(writer.taken, b"head content");
+        assert!(!upload.is_done() && !upload.is_unsent());
+        writer.lets_go = true;
+        assert!(upload.poll(&mut cx, &mut writer).is_ready());
+        assert!(upload.is_done());
     }
 }

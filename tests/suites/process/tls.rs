@@ -5,7 +5,7 @@ use edgelb_tests::client::{self, Client};
 use edgelb_tests::nginx::Directory;
 use edgelb_tests::noise::Noise;
 use edgelb_tests::port::Port;
-use edgelb_tests::script::{Feed, Reply};
+use edgelb_tests::script::Reply;
 use edgelb_tests::tls::Authority;
 use tokio::io::AsyncWriteExt as _;
 
@@ -14,7 +14,6 @@ use crate::stage::Door;
 crate::both_doors!(
     a_backend_is_trusted_by_the_authority_given,
     bodies_pass_over_tls,
-    an_upload_over_tls_that_is_read_slowly_arrives_whole,
     strangers_are_not_trusted,
     https_where_there_is_none_is_a_protocol_error,
 );
@@ -71,42 +70,6 @@ async fn bodies_pass_over_tls(door: Door) {
         client.send(&piece).await;
     }
     assert_eq!(client.response("PUT").await.text(), digest.sha256);
-}
-
-/// What the socket does not take TLS keeps: that is not sent yet.
-async fn an_upload_over_tls_that_is_read_slowly_arrives_whole(door: Door) {
-    let (directory, authority) = (Directory::new(), Authority::new());
-    let noise = Noise::new(6, 8 << 20);
-    let (feeder, feed) = Feed::new();
-    let backend = Backend::start_tls(&authority.issue("localhost"), move |_| {
-        // It begins to read when the buffers on the way are full, and is slower than they.
-        let late = Reply::default().before_body().wait(feed.clone());
-        late.followed_by(Reply::echo())
-    });
-    let edgelb = door
-        .serve()
-        .arg("--upstream-ca")
-        .arg(directory.write("ca.pem", authority.pem()))
-        .env("BACKEND_A", backend.url())
-        .env("FIRST_BYTE_TIMEOUT", "5000")
-        .start()
-        .await;
-    let mut client = Client::connect(edgelb.address).await;
-    let (mut pieces, digest) = (Vec::new(), noise.clone().digest());
-    noise.for_each(|piece| pieces.extend_from_slice(&piece));
-    let half = pieces.split_off(pieces.len() / 8);
-    let length = pieces.len() + half.len();
-    client
-        .send(format!(
-            "PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n"
-        ))
-        .await;
-    client.send(&pieces).await;
-    drop(feeder);
-    client.send(&half).await;
-    let (_, head, mut body) = client.response_head("PUT").await;
-    assert_eq!(head.status(), 200);
-    assert_eq!(client.digest(&mut body).await, digest);
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-4.3.4>
