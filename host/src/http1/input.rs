@@ -141,9 +141,9 @@ impl Input {
         decoder: &mut Decoder,
     ) -> Poll<Result<Decoded, BodyError>> {
         loop {
-            match decoder.decode(&mut self.bytes)? {
-                Decoded::Wanting => {}
-                decoded => return Poll::Ready(Ok(decoded)),
+            let decoded = decoder.decode(&mut self.bytes)?;
+            if !matches!(decoded, Decoded::Wanting) {
+                return Poll::Ready(Ok(decoded));
             }
             if !ready!(self.poll_fill(cx, reader))? {
                 return Poll::Ready(if decoder.close() {

@@ -140,7 +140,7 @@ enum Next {
     /// The end, once the client has stopped sending.
     Linger,
     /// Another protocol.
-    Tunnel(Tunnel, Option<Line>),
+    Tunnel(Tunnel, Option<Box<Line>>),
 }
 
 impl Connection {
@@ -171,7 +171,7 @@ impl Connection {
                     if let Some(line) = &mut line {
                         line.tunnelled();
                     }
-                    Next::Tunnel(tunnel, line)
+                    Next::Tunnel(tunnel, line.map(Box::new))
                 }
                 (Ok(_) | Err(_), _) => Next::Close,
             };

@@ -17,7 +17,7 @@ const BUFFER: usize = 64 << 10;
 /// Passes bytes both ways until both directions ended, or neither had a byte
 /// for `idle`. A half that closes is closed on the other side; the other half
 /// goes on. The line counts what goes to the client.
-pub(super) async fn join(client: Tunnel, backend: Tunnel, idle: Duration, line: Option<Line>) {
+pub(super) async fn join(client: Tunnel, backend: Tunnel, idle: Duration, line: Option<Box<Line>>) {
     let (Ok(client), Ok(mut backend)) = tokio::join!(client.open(), backend.open()) else {
         return;
     };
@@ -49,7 +49,7 @@ pub(super) async fn join(client: Tunnel, backend: Tunnel, idle: Duration, line: 
 struct Watched<T> {
     io: T,
     last: Arc<Mutex<Instant>>,
-    line: Option<Line>,
+    line: Option<Box<Line>>,
 }
 
 impl<T> Watched<T> {
