@@ -1,4 +1,4 @@
-//! Messages between a connection and a door: their fields are [lines](crate::lines).
+//! Messages between a connection and a door: their fields are lines (`lines.rs`).
 
 use std::sync::Arc;
 

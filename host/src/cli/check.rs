@@ -23,7 +23,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<()> {
             "{:name$}  {:value$}  {default}",
             setting.name, setting.value
         );
-        println!("{}", line.trim_end());
+        say!("{}", line.trim_end());
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::body::BodyError;
 /// How much is read at once to begin with: more than most heads have.
 const LEAST: usize = 8 << 10;
 /// How much at most, for bodies that come faster than they go.
-const MOST: usize = 256 << 10;
+const MOST: usize = 128 << 10;
 
 /// Bytes that have arrived.
 #[derive(Debug)]

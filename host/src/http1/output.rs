@@ -101,6 +101,10 @@ impl Output {
         }
         let of_data = written.min(self.data.len());
         self.data.advance(of_data);
+        if self.data.is_empty() {
+            // Its buffer can be read into again.
+            self.data = Bytes::new();
+        }
         self.tail.drain(..(written - of_data).min(self.tail.len()));
     }
 

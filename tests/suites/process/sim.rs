@@ -2,7 +2,7 @@
 
 use edgelb_tests::FAULTY;
 use edgelb_tests::nginx::Directory;
-use edgelb_tests::process::{Edgelb, Ended};
+use edgelb_tests::process::{Edgelb, Ended, program};
 
 const SCENARIO: &str = r#"
 name = "short"
@@ -47,6 +47,22 @@ async fn what_came_of_it_is_shown_and_was_expected() {
     ] {
         assert!(ended.stdout.contains(expected), "{}", ended.stdout);
     }
+}
+
+/// `edgelb sim FILE | head`
+#[test]
+fn who_no_longer_reads_what_is_shown_costs_nothing() {
+    let directory = Directory::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = std::process::Command::new(program())
+        .args(["sim", &directory.write("scenario.toml", SCENARIO)])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
 }
 
 #[tokio::test]

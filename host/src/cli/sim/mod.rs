@@ -17,6 +17,7 @@ use edgelb_host::sim::{Recording, RecordingError, Scenario, Simulation, Sweep, s
 
 use super::args::{DoorArg, SimArgs};
 use super::log_file::is_one;
+use super::say_all;
 use progress::{Progress, watched};
 use told::{comparison, shown, table, title, verdict};
 
@@ -215,17 +216,18 @@ fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyho
     let began = Instant::now();
     let run = watched(simulation, || simulation.run_seed(seed))?;
     let took = began.elapsed();
-    println!("{}", title(subject.file(), scenario));
-    println!(
+    say!("{}", title(subject.file(), scenario));
+    say!(
         "seed {seed}: {} of virtual time and {} requests in {:.2} s",
         humantime::format_duration(scenario.duration),
         run.summary.requests,
         took.as_secs_f64()
     );
-    println!();
-    print!("{}", table(&run.summary));
+    say!();
+    say_all(&table(&run.summary));
     if let Some(recording) = simulation.recording() {
-        print!("\n{}", comparison(recording, &run.replayed()));
+        say!();
+        say_all(&comparison(recording, &run.replayed()));
     }
     if let Some(mut writer) = trace {
         let written = run.trace.write(&mut writer).and_then(|()| writer.flush());
@@ -270,29 +272,30 @@ fn sweep(
     let began = Instant::now();
     let swept = sweep.run(simulation, |done| progress.tell(done))?;
     progress.end();
-    println!("{}", title(subject.file(), scenario));
+    say!("{}", title(subject.file(), scenario));
     let seconds = began.elapsed().as_secs_f64();
     match &swept.failed {
-        None => println!("{} of {count} seeds passed in {seconds:.1} s", swept.passed),
-        Some(run) => println!(
+        None => say!("{} of {count} seeds passed in {seconds:.1} s", swept.passed),
+        Some(run) => say!(
             "seed {} failed after {} that passed, in {seconds:.1} s; the rest was not run",
-            run.seed, swept.passed
+            run.seed,
+            swept.passed
         ),
     }
     for (measure, least, most) in &swept.extremes {
         let (least, most) = (shown(measure, *least), shown(measure, *most));
-        println!("  {:<16}{least} .. {most}", measure.to_string());
+        say!("  {:<16}{least} .. {most}", measure.to_string());
     }
-    println!();
+    say!();
     let Some(run) = swept.failed else {
         return Ok(true);
     };
-    println!("seed {} fails:", run.seed);
+    say!("seed {} fails:", run.seed);
     verdict(scenario, &run);
-    println!("again: {}", subject.command(run.seed, args));
+    say!("again: {}", subject.command(run.seed, args));
     if let Some(violation) = run.violations.first() {
         let smallest = shrink(simulation, run.seed, violation.law, SHRINKING)?;
-        println!("the smallest scenario found that breaks the same law:\n\n{smallest}");
+        say!("the smallest scenario found that breaks the same law:\n\n{smallest}");
     }
     Ok(false)
 }

@@ -116,19 +116,19 @@ fn bounds(measure: &Measure, bound: &Bound) -> String {
 
 /// Tells what was not as expected, and answers whether all was.
 pub(super) fn verdict(scenario: &Scenario, run: &Run) -> bool {
-    println!();
+    say!();
     for (measure, value, bound) in run.summary.unmet(scenario) {
         let (value, bound) = (shown(&measure, value), bounds(&measure, &bound));
-        println!("FAILED  {measure}: {value}, expected {bound}");
+        say!("FAILED  {measure}: {value}, expected {bound}");
     }
     for violation in run.violations.iter().take(TOLD) {
-        println!("BROKEN  {violation}");
+        say!("BROKEN  {violation}");
     }
     if run.violations.len() > TOLD {
-        println!("        and {} more", run.violations.len() - TOLD);
+        say!("        and {} more", run.violations.len() - TOLD);
     }
     if run.trace.exchanges().all(|it| it.attempts.is_empty()) {
-        println!("note: no request reached a backend{}", statuses(run));
+        say!("note: no request reached a backend{}", statuses(run));
     }
     let passed = run.passed(scenario);
     if passed {
@@ -137,8 +137,8 @@ pub(super) fn verdict(scenario: &Scenario, run: &Run) -> bool {
             laws if laws == Law::ALL.len() => "all laws".to_owned(),
             laws => format!("the {laws} laws that can be checked here"),
         };
-        println!("passed: {laws}, {expected} of {expected} expectations");
+        say!("passed: {laws}, {expected} of {expected} expectations");
     }
-    println!();
+    say!();
     passed
 }
