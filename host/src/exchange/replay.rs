@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -21,6 +21,8 @@ struct Source {
     state: State,
     /// Counts readings: only the last one may go on.
     reading: u64,
+    /// Whoever waits for more by the last.
+    waker: Option<Waker>,
 }
 
 #[derive(Clone)]
@@ -56,6 +58,7 @@ impl Replay {
             room: 0,
             state: State::Whole,
             reading: 0,
+            waker: None,
         }))))
     }
 
@@ -74,6 +77,9 @@ impl Replay {
         };
         let mut locked = source.lock().unwrap_or_else(PoisonError::into_inner);
         locked.reading += 1;
+        if let Some(superseded) = locked.waker.take() {
+            superseded.wake();
+        }
         let kept: u64 = locked.kept.iter().map(Kept::len).sum();
         locked.room = keep.saturating_sub(kept);
         Body::watched(Reading {
@@ -179,7 +185,10 @@ impl HttpBody for Reading {
                 this.done = true;
                 Poll::Ready(None)
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                source.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
         }
     }
 

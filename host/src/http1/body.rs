@@ -221,7 +221,7 @@ impl Decoder {
         // An end of up to four bytes may have come in part.
         let from = self.scanned.min(bytes.len()).saturating_sub(3);
         match end(&bytes[from..]) {
-            Some(end) => {
+            Some(end) if from + end < MAX_ASIDE => {
                 self.scanned = 0;
                 Ok(Some(from + end))
             }
@@ -229,7 +229,7 @@ impl Decoder {
                 self.scanned = bytes.len();
                 Ok(None)
             }
-            None => Err(MalformedBody),
+            Some(_) | None => Err(MalformedBody),
         }
     }
 }
@@ -355,8 +355,11 @@ mod tests {
             format!("5;{long}"),
             format!("{line}\r\nhello\r\n").repeat(17),
             format!("0\r\na: {long}"),
+            format!("0\r\na: {long}\r\n\r\n"),
         ] {
-            assert!(decoded(Framing::Chunked, endless.as_bytes(), 1000).is_err());
+            for size in [1000, endless.len()] {
+                assert!(decoded(Framing::Chunked, endless.as_bytes(), size).is_err());
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
 
-use super::write;
+use super::{beside, write};
 
 /// Content up to this length is copied behind its head: to write one piece costs
 /// less than to write three.
@@ -197,7 +197,7 @@ impl Encoder {
                 let end = out.end();
                 end.extend_from_slice(b"0\r\n");
                 if let Some(trailers) = trailers {
-                    write::push_trailers(end, trailers);
+                    beside::push_trailers(end, trailers);
                 }
                 end.extend_from_slice(b"\r\n");
             }
@@ -285,7 +285,7 @@ mod tests {
         for data in [short, long] {
             let size = format!("{:x}\r\n", data.len());
             let chunked: [&[u8]; 4] = [b"head:", size.as_bytes(), &data, b"\r\n0\r\n\r\n"];
-            for (mut encoder, expected) in [
+            for (encoder, expected) in [
                 (
                     Encoder::Length(data.len() as u64),
                     [b"head:", &data[..]].concat(),
@@ -306,9 +306,6 @@ mod tests {
                         "{encoder:?} {width}"
                     );
                 }
-                // And nothing of it is left behind.
-                encoder = Encoder::Close;
-                assert!(!encoder.is_done());
             }
         }
     }

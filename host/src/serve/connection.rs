@@ -176,7 +176,7 @@ impl Connection {
                 (Ok(_) | Err(_), _) => Next::Close,
             };
         }
-        persistent &= !*self.context.stopped.borrow();
+        persistent &= !*self.context.stopped.borrow() && self.inbound.may_go_on();
         let sent = self
             .outbound
             .send(response, to, persistent, line.as_mut(), &self.inbound)
@@ -229,15 +229,19 @@ impl Connection {
         let mut answer = pin!(edge.answer(request, from, progress));
         poll_fn(|cx| {
             let answered = answer.as_mut().poll(cx);
-            self.interim.take(cx, self.outbound.head());
-            if let Poll::Ready(response) = answered {
-                return Poll::Ready(Some(response));
+            // What was too much before may have room once the rest has gone.
+            loop {
+                let more = self.interim.take(cx, self.outbound.head());
+                if let Poll::Ready(response) = answered {
+                    return Poll::Ready(Some(response));
+                }
+                match self.outbound.poll_flush(cx) {
+                    Poll::Ready(Ok(())) if more => {}
+                    Poll::Ready(Ok(())) | Poll::Pending => break,
+                    Poll::Ready(Err(_)) => return Poll::Ready(None),
+                }
             }
-            let broken = matches!(self.outbound.poll_flush(cx), Poll::Ready(Err(_)));
-            if broken || self.inbound.poll_gone(cx).is_ready() {
-                return Poll::Ready(None);
-            }
-            Poll::Pending
+            self.inbound.poll_gone(cx).map(|()| None)
         })
         .await
     }

@@ -129,13 +129,20 @@ impl Inbound {
             return Poll::Pending;
         }
         // What else the client sends has its turn later, and is not read without end.
-        if !state.input.has_room() {
-            return Poll::Pending;
+        while state.input.has_room() {
+            match ready!(state.input.poll_fill(cx, &mut state.reader)) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Poll::Ready(()),
+            }
         }
-        match ready!(state.input.poll_fill(cx, &mut state.reader)) {
-            Ok(true) => Poll::Pending,
-            Ok(false) | Err(_) => Poll::Ready(()),
-        }
+        Poll::Pending
+    }
+
+    /// Whether another request may follow this one, as far as can be told now: none
+    /// of it is left that nobody will read.
+    pub(super) fn may_go_on(&self) -> bool {
+        let mut state = self.lock();
+        state.taken || state.pass_over()
     }
 
     /// Ready when nobody reads of the request any more. Whether another may follow
@@ -146,14 +153,7 @@ impl Inbound {
             state.wake(cx);
             return Poll::Pending;
         }
-        // Of a body that nobody wanted, what is here already is passed over.
-        while !state.decoder.is_done() && !state.waits {
-            match state.decoder.decode(state.input.bytes()) {
-                Ok(Decoded::Data(_)) => {}
-                Ok(Decoded::Trailers(_) | Decoded::End | Decoded::Wanting) | Err(_) => break,
-            }
-        }
-        Poll::Ready(state.decoder.is_done())
+        Poll::Ready(state.pass_over())
     }
 
     /// Reads what comes, and lets it go. Ready when no more does.
@@ -184,6 +184,18 @@ impl State {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
+    }
+
+    /// Passes over what is here already of a body that nobody wants. Whether that was
+    /// all of it.
+    fn pass_over(&mut self) -> bool {
+        while !self.decoder.is_done() && !self.waits {
+            match self.decoder.decode(self.input.bytes()) {
+                Ok(Decoded::Data(_)) => {}
+                Ok(Decoded::Trailers(_) | Decoded::End | Decoded::Wanting) | Err(_) => break,
+            }
+        }
+        self.decoder.is_done()
     }
 
     /// Tells whoever waits for the end of the body.
@@ -280,6 +292,24 @@ mod tests {
         let (reader, writer) = accepted.unwrap().0.into_split();
         writer.forget();
         (client.unwrap(), Inbound::new(reader, Interim::new()))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_behind_part_of_a_request_is_gone() {
+        let (mut client, inbound) = connected().await;
+        let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        client.write_all(get.as_bytes()).await.unwrap();
+        poll_fn(|cx| inbound.poll_head(cx)).await.unwrap();
+        let gone = tokio::spawn({
+            let inbound = inbound.clone();
+            async move { poll_fn(|cx| inbound.poll_gone(cx)).await }
+        });
+        client.write_all(b"GET").await.unwrap();
+        while inbound.is_silent() {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        gone.await.unwrap();
     }
 
     #[tokio::test]

@@ -61,8 +61,8 @@ impl Interim {
     }
 
     /// Moves what waits, unless so much is under way already; whoever takes it is
-    /// woken when there is more.
-    pub(super) fn take(&self, cx: &Context<'_>, out: &mut Vec<u8>) {
+    /// woken when there is more. Answers whether some waits still.
+    pub(super) fn take(&self, cx: &Context<'_>, out: &mut Vec<u8>) -> bool {
         let mut queue = self.lock();
         if out.len() < WAITING {
             out.append(&mut queue.bytes);
@@ -71,6 +71,7 @@ impl Interim {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
+        !queue.bytes.is_empty()
     }
 
     /// The final response begins, or the next request: what is there comes too late.

@@ -6,8 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body as _, Frame};
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -15,8 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::inbound::Inbound;
 use super::line::Line;
-use crate::body::{Body, BodyError};
-use crate::http1::{self, Encoder, Output, To};
+use crate::body::BodyError;
+use crate::http1::{self, Content, Encoder, Output, To};
 use crate::message::PackedResponse;
 use crate::sim::End;
 
@@ -40,17 +38,6 @@ struct Stall {
 #[error("the client is gone")]
 struct Gone;
 
-/// A response on its way.
-struct Sending<'a> {
-    /// The rest of it.
-    body: Option<Body>,
-    /// Why there is no more, if that is not its end.
-    failed: Option<BodyError>,
-    encoder: Encoder,
-    to: To,
-    line: Option<&'a mut Line>,
-}
-
 impl Outbound {
     /// `patience` is how long the client may take nothing of a response.
     pub(super) fn new(writer: OwnedWriteHalf, patience: Duration) -> Self {
@@ -70,8 +57,10 @@ impl Outbound {
         self.out.head()
     }
 
-    /// Writes what there is. That it cannot be written shows by
-    /// [`Inbound::poll_gone`], or by the response.
+    /// Writes what there is.
+    ///
+    /// # Errors
+    /// The client is gone, or takes nothing any more.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.out.is_empty() {
             return Poll::Ready(Ok(()));
@@ -103,18 +92,10 @@ impl Outbound {
             persistent,
         };
         let encoder = head.write(self.out.head(), &response.body);
-        let mut sending = Sending {
-            // Where there can be none, none is sent.
-            body: Some(response.body).filter(|_| !encoder.is_done()),
-            failed: None,
-            encoder,
-            to,
-            line,
-        };
-        if sending.body.is_none() {
-            sending.ended(End::Whole);
-        }
-        let sent = poll_fn(|cx| self.poll_send(cx, &mut sending, inbound)).await;
+        let mut content = Content::new(response.body, encoder, to.trailers);
+        let mut line = line;
+        let sent = poll_fn(|cx| self.poll_send(cx, &mut content, line.as_deref_mut(), inbound));
+        let sent = sent.await;
         if sent.is_err() && encoder == Encoder::Close {
             // The end of the connection would look like that of the body.
             let socket = SockRef::from(self.writer.as_ref());
@@ -126,19 +107,31 @@ impl Outbound {
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        sending: &mut Sending<'_>,
+        content: &mut Content,
+        mut line: Option<&mut Line>,
         inbound: &Inbound,
     ) -> Poll<Result<(), BodyError>> {
         loop {
-            let content = sending.poll_content(cx, &mut self.out);
+            let polled = content.poll(cx, &mut self.out, |data| {
+                if let Some(line) = &mut line {
+                    line.count(data);
+                }
+            });
+            if let Some(line) = line.as_mut().filter(|_| content.is_over()) {
+                line.ended(if content.has_failed() {
+                    End::Broken
+                } else {
+                    End::Whole
+                });
+            }
             let written = self.poll_flush(cx)?;
-            if written.is_pending() || content.is_pending() {
+            if written.is_pending() || polled.is_pending() {
                 // Who sends nothing may still be there; who closed is not.
                 ready!(inbound.poll_gone(cx));
                 return Poll::Ready(Err(Box::new(Gone)));
             }
-            if sending.body.is_none() {
-                return Poll::Ready(sending.failed.take().map_or(Ok(()), Err));
+            if content.is_over() {
+                return Poll::Ready(content.failure().map_or(Ok(()), Err));
             }
         }
     }
@@ -155,60 +148,6 @@ impl Outbound {
 
     pub(super) fn into_writer(self) -> OwnedWriteHalf {
         self.writer
-    }
-}
-
-impl Sending<'_> {
-    /// Takes content while there is room for it.
-    fn poll_content(&mut self, cx: &mut Context<'_>, out: &mut Output) -> Poll<()> {
-        while let Some(body) = self.body.as_mut().filter(|_| out.has_room()) {
-            let frame = ready!(Pin::new(&mut *body).poll_frame(cx)).transpose();
-            let is_last = body.is_end_stream();
-            match frame.and_then(|frame| self.write(out, frame, is_last)) {
-                Ok(true) => {}
-                Ok(false) => {
-                    self.body = None;
-                    self.ended(End::Whole);
-                }
-                Err(error) => {
-                    self.body = None;
-                    self.failed = Some(error);
-                    self.ended(End::Broken);
-                }
-            }
-        }
-        Poll::Ready(())
-    }
-
-    /// Writes a frame, or the end. Answers whether there is more to come.
-    fn write(
-        &mut self,
-        out: &mut Output,
-        frame: Option<Frame<Bytes>>,
-        is_last: bool,
-    ) -> Result<bool, BodyError> {
-        let trailers = match frame.map(Frame::into_data) {
-            Some(Ok(data)) => {
-                if let Some(line) = &mut self.line {
-                    line.count(&data);
-                }
-                self.encoder.data(out, data)?;
-                if !is_last && !self.encoder.is_done() {
-                    return Ok(true);
-                }
-                None
-            }
-            Some(Err(frame)) => frame.into_trailers().ok().filter(|_| self.to.trailers),
-            None => None,
-        };
-        self.encoder.end(out, trailers.as_ref())?;
-        Ok(false)
-    }
-
-    fn ended(&mut self, end: End) {
-        if let Some(line) = &mut self.line {
-            line.ended(end);
-        }
     }
 }
 

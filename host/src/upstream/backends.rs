@@ -62,7 +62,7 @@ impl Backends {
             (Self::Real(client), Some(origin)) => {
                 client.exchange(origin, request, interim, timeouts).await
             }
-            (Self::Real(_), None) => Err(SendError::not_sent(Cause::ConfigurationError)),
+            (Self::Real(_), None) => Err(SendError::not_sent(Cause::DestinationNotFound)),
             (Self::Given(upstream), _) => {
                 let request = absolute(to, request, interim)?;
                 Ok(Arc::clone(upstream).send(request, timeouts).await?.into())

@@ -77,7 +77,9 @@ impl Client {
                 Ok(head) => return receive(head, lease, upload, timeouts),
                 Err(error) => error,
             };
-            if !upload.is_unsent() || error.fault == Fault::Client {
+            // What TLS wrote before it failed cannot be told.
+            let unsent = upload.is_unsent() && origin.scheme != Scheme::HTTPS;
+            if !unsent || error.fault == Fault::Client {
                 if error.fault == Fault::StaleConnection {
                     // Its likes were closed with it: the next is to be a fresh one.
                     origin.clear();

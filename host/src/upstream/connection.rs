@@ -78,23 +78,30 @@ impl Connection {
                     UploadError::Backend(_) => broken = true,
                 }
             }
-            let mut late = false;
-            while !late {
+            loop {
                 match self.input.head(|bytes| http1::response(bytes, method)) {
                     Err(malformed) => return Poll::Ready(Err(not_http(malformed))),
                     Ok(Some(head)) if is_interim(head.status) => {
                         if let Some(interim) = interim {
                             interim(head.status, &lines::unpack(&head.lines));
                         }
-                        // However many of them there are, they put nothing off.
-                        late = Instant::now() >= self.timer.deadline();
                         continue;
                     }
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
                     Ok(None) => {}
                 }
                 match self.input.poll_fill(cx, &mut self.reader) {
-                    Poll::Ready(Ok(true)) => answered = true,
+                    Poll::Ready(Ok(true)) => {
+                        answered = true;
+                        // Whatever comes that is no response puts nothing off.
+                        let now = Instant::now();
+                        if now >= self.timer.deadline() {
+                            match upload.patience(now, within) {
+                                Some(later) => self.timer.as_mut().reset(later),
+                                None => return Poll::Ready(Err(late())),
+                            }
+                        }
+                    }
                     Poll::Ready(Ok(false) | Err(_)) => {
                         let mut error = SendError::maybe_sent(Cause::ConnectionTerminated);
                         if self.served && !answered {
@@ -105,14 +112,10 @@ impl Connection {
                     Poll::Pending => break,
                 }
             }
-            while late || self.timer.as_mut().poll(cx).is_ready() {
-                late = false;
+            while self.timer.as_mut().poll(cx).is_ready() {
                 match upload.patience(Instant::now(), within) {
                     Some(later) => self.timer.as_mut().reset(later),
-                    None => {
-                        let error = SendError::maybe_sent(Cause::HttpResponseTimeout);
-                        return Poll::Ready(Err(error));
-                    }
+                    None => return Poll::Ready(Err(late())),
                 }
             }
             Poll::Pending
@@ -191,6 +194,10 @@ impl Connection {
 /// (<https://www.rfc-editor.org/rfc/rfc9110#section-15.2>).
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+const fn late() -> SendError {
+    SendError::maybe_sent(Cause::HttpResponseTimeout)
 }
 
 fn client_failed(error: &BodyError) -> SendError {

@@ -6,23 +6,17 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body as _, Frame};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::stream::Writer;
 use crate::body::{Body, BodyError};
-use crate::http1::{Encoder, Output};
+use crate::http1::{Content, Encoder, Output};
 
 /// A request, as far as it is not sent yet.
 pub(super) struct Upload {
     out: Output,
-    encoder: Encoder,
-    /// The rest of the body; none once it is read to its end.
-    body: Option<Body>,
-    /// Why there is no more, if that is not its end.
-    failed: Option<BodyError>,
+    content: Content,
     /// Whether all of it is with the backend, or on the way there.
     sent: bool,
     /// Whether a byte of it was written.
@@ -49,9 +43,7 @@ impl Upload {
         let encoder = write(out.head(), &body);
         Self {
             out,
-            encoder,
-            body: (!body.is_end_stream()).then_some(body),
-            failed: None,
+            content: Content::new(body, encoder, true),
             sent: false,
             begun: false,
             awaits_client: false,
@@ -83,16 +75,21 @@ impl Upload {
         writer: &mut W,
     ) -> Poll<Result<(), UploadError>> {
         loop {
-            let content = self.poll_content(cx);
-            if let Some(error) = self.failed.take() {
+            let content = self.content.poll(cx, &mut self.out, |_| {
+                self.gave = Some(Instant::now());
+            });
+            self.awaits_client = content.is_pending();
+            if let Some(error) = self.content.failure() {
                 return Poll::Ready(Err(UploadError::Client(error)));
             }
             let written = self.out.poll_write(cx, writer);
             self.begun |= self.out.has_begun() || matches!(written, Poll::Ready(Ok(())));
+            // A backend that takes no more waits for nobody.
+            self.awaits_client &= !matches!(written, Poll::Ready(Err(_)));
             ready!(written)?;
             // What TLS has of it yet is not sent.
             ready!(Pin::new(&mut *writer).poll_flush(cx))?;
-            if self.body.is_none() {
+            if self.content.is_over() {
                 self.sent = true;
                 return Poll::Ready(Ok(()));
             }
@@ -121,43 +118,6 @@ impl Upload {
             let _ = timeout(idle, writer.shutdown()).await;
         }
         sent.then_some(writer)
-    }
-
-    /// Takes content while there is room for it.
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(body) = self.body.as_mut().filter(|_| self.out.has_room()) {
-            let frame = Pin::new(&mut *body).poll_frame(cx);
-            self.awaits_client = frame.is_pending();
-            let frame = ready!(frame).transpose();
-            let is_last = body.is_end_stream();
-            self.gave = Some(Instant::now());
-            match frame.and_then(|frame| self.write(frame, is_last)) {
-                Ok(true) => {}
-                Ok(false) => self.body = None,
-                Err(error) => {
-                    self.body = None;
-                    self.failed = Some(error);
-                }
-            }
-        }
-        Poll::Ready(())
-    }
-
-    /// Writes a frame, or the end. Answers whether there is more to come.
-    fn write(&mut self, frame: Option<Frame<Bytes>>, is_last: bool) -> Result<bool, BodyError> {
-        let trailers = match frame.map(Frame::into_data) {
-            Some(Ok(data)) => {
-                self.encoder.data(&mut self.out, data)?;
-                if !is_last {
-                    return Ok(true);
-                }
-                None
-            }
-            Some(Err(frame)) => frame.into_trailers().ok(),
-            None => None,
-        };
-        self.encoder.end(&mut self.out, trailers.as_ref())?;
-        Ok(false)
     }
 }
 

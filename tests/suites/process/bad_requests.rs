@@ -12,6 +12,7 @@ crate::both_doors!(
     a_body_that_ends_early_is_no_request,
     garbage_in_cookies_loses_nothing,
     contradictory_lengths_smuggle_nothing,
+    what_is_answered_before_its_body_came_ends_the_connection,
 );
 
 /// The status of the response to these bytes; `None` for a closed connection.
@@ -161,6 +162,36 @@ async fn contradictory_lengths_smuggle_nothing(door: Door) {
             let framed = ["content-length", "transfer-encoding"]
                 .map(|name| usize::from(request.head.fields.has(name)));
             assert!(framed.iter().sum::<usize>() <= 1, "{request:?}");
+        }
+    }
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc9112#section-9.6>: the client is told, and gets
+/// the response whole although it goes on sending.
+async fn what_is_answered_before_its_body_came_ends_the_connection(door: Door) {
+    let stage = Stage::with(door.serve().env("PRIMARY_DOMAIN", "elsewhere.test")).await;
+    let large = "x".repeat(1 << 20);
+    for (body, framing, kept) in [
+        ("small", "content-length: 5\r\n\r\n", true),
+        (&*large, "content-length: 2000000\r\n\r\n", false),
+        (
+            "",
+            "expect: 100-continue\r\ncontent-length: 5\r\n\r\n",
+            false,
+        ),
+    ] {
+        let mut client = Client::connect(stage.address()).await;
+        let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{framing}");
+        client.send(format!("{head}{body}")).await;
+        let response = client.response("POST").await;
+        assert_eq!(response.status(), 421, "{framing}");
+        assert_eq!(
+            response.head.field("connection").is_none(),
+            kept,
+            "{framing}"
+        );
+        if kept {
+            assert_eq!(client.ask("GET", "/", "").await.status(), 421);
         }
     }
 }
