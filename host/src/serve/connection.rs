@@ -31,7 +31,8 @@ use crate::upstream::InterimSink;
 /// How long a client may take to send a head, and how long its connection may
 /// lie idle before one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// How long a client may go on sending what nobody wants, once it was answered.
+/// How long a client may go on sending what nobody wants, once it was answered; and
+/// how long the rest of a head may take once shutdown began.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What the connections of a thread share.
@@ -65,12 +66,17 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, place: Place, context
     let mut stopping = false;
     let mut timer = pin!(sleep_until(Instant::now() + HEAD_TIMEOUT));
     loop {
-        let deadline = Instant::now() + HEAD_TIMEOUT;
+        let mut deadline = Instant::now() + HEAD_TIMEOUT;
         let head = poll_fn(|cx| {
             if let Poll::Ready(head) = connection.inbound.poll_head(cx) {
                 return Poll::Ready(head);
             }
-            stopping = stopping || stopped.as_mut().poll(cx).is_ready();
+            if !stopping && stopped.as_mut().poll(cx).is_ready() {
+                stopping = true;
+                // A head that has begun to come is no request yet, and may never be.
+                deadline = Instant::now() + LINGER;
+                timer.as_mut().reset(deadline);
+            }
             if stopping && connection.inbound.is_silent() {
                 return Poll::Ready(Err(NoRequest::End));
             }

@@ -70,3 +70,17 @@ async fn requests_that_do_not_end_are_left_when_the_time_is_over() {
         "the default is not what was asked for: {took:?}"
     );
 }
+
+/// Half a head is no request, and may never become one.
+#[tokio::test]
+async fn half_a_head_does_not_keep_from_the_end() {
+    let edgelb = Door::Exchange.serve().arg("--drain-timeout").arg("60");
+    let mut stage = Stage::with(edgelb).await;
+    let mut client = Client::connect(stage.address()).await;
+    client.ask("GET", "/", "").await;
+    client.send("GET / HTTP/1.1\r\nho").await;
+    stage.edgelb.process.signal(Signal::TERM);
+    let ended = stage.edgelb.process.ended().await;
+    assert_eq!(ended.status.code(), Some(0));
+    assert!(!ended.stderr.contains("cut off"), "{}", ended.stderr);
+}
