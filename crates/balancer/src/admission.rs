@@ -17,6 +17,11 @@ const OWN_PATHS: &str = "/.well-known/edgelb/";
 /// (<https://www.rfc-editor.org/rfc/rfc8555#section-8.3>).
 const ACME_PATHS: &str = "/.well-known/acme-challenge/";
 
+/// Whether a target is one like most: admitted or not for what else is in the head.
+pub(crate) fn is_usual(target: &str) -> bool {
+    target.starts_with('/') && !target.starts_with("/.well-known/")
+}
+
 /// Hops in `Via` beyond which a request is taken to go in circles through
 /// proxies that know no `CDN-Loop`. Real chains have a handful.
 const MAX_VIA: usize = 16;

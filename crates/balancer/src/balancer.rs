@@ -6,11 +6,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::admission::{Admission, admit};
+use crate::admission::{Admission, admit, is_usual};
 use crate::affinity;
 use crate::client::{self, Peer};
 use crate::edits::Edits;
-use crate::exchange::{Exchange, Tried};
+use crate::exchange::{Exchange, InFlight, Tried};
 use crate::forwarding::{Additions, Route, ordinary_edits, request_edits, response_edits};
 use crate::genuine::Genuine;
 use crate::head::{RequestHead, Scheme};
@@ -95,16 +95,9 @@ impl Balancer {
         seed: Seed,
     ) -> Step {
         let policy = &self.core.policy;
-        let peer = Peer::of(head.peer, &policy.trusted_proxies);
-        let survey = Survey::of(head, policy, peer.trusted);
-        let scheme = client::scheme(peer, head.scheme, survey.forwarded_proto);
-        match admit(head, &survey, scheme, policy) {
+        let (survey, route) = self.survey(head);
+        match admit(head, &survey, route.scheme, policy) {
             Admission::Admit => {
-                let route = Route {
-                    peer,
-                    client: client::identify(peer, &survey, head.fields, &policy.trusted_proxies),
-                    scheme,
-                };
                 let exchange = self.exchange(head, &survey, route, &mut ledger.genuine, now, seed);
                 match exchange.next(ledger, now) {
                     Some(backend) => exchange.send(backend, ledger, now),
@@ -118,6 +111,22 @@ impl Balancer {
             Admission::Health => Step::Reply(reply::healthy()),
             Admission::Status => Step::Reply(reply::status(status::page(policy, ledger, now))),
         }
+    }
+
+    /// Opens an exchange whose first attempt is under way already: that of another
+    /// exchange, [reused](crate::Ordinary::reusable_until) since then. While the ledger
+    /// held nothing, to begin it would have brought that about.
+    pub fn adopt(
+        &self,
+        head: &RequestHead<'_>,
+        attempt: Tail,
+        ledger: &mut Ledger,
+        seed: Seed,
+    ) -> InFlight {
+        let (survey, route) = self.survey(head);
+        let (genuine, began) = (&mut ledger.genuine, attempt.began);
+        self.exchange(head, &survey, route, genuine, began, seed)
+            .adopt(attempt)
     }
 
     /// A forwarded body did not arrive whole.
@@ -160,6 +169,19 @@ impl Balancer {
         }
     }
 
+    /// What of a head matters, and whose it is.
+    fn survey<'a>(&self, head: &RequestHead<'a>) -> (Survey<'a>, Route) {
+        let policy = &self.core.policy;
+        let peer = Peer::of(head.peer, &policy.trusted_proxies);
+        let survey = Survey::of(head, policy, peer.trusted);
+        let route = Route {
+            peer,
+            client: client::identify(peer, &survey, head.fields, &policy.trusted_proxies),
+            scheme: client::scheme(peer, head.scheme, survey.forwarded_proto),
+        };
+        (survey, route)
+    }
+
     fn exchange(
         &self,
         head: &RequestHead<'_>,
@@ -190,6 +212,7 @@ impl Balancer {
             tunnel: survey.upgrade.is_asked(),
             client: (route.client)
                 .filter(|client| (route.peer.address).is_some_and(|peer| peer != *client)),
+            usual: is_usual(head.target),
             tried: Tried::default(),
             reached: false,
         }

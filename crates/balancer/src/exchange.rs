@@ -11,6 +11,7 @@ use crate::forwarding::{Additions, response_edits};
 use crate::head::{BodySize, ResponseHead, Scheme};
 use crate::ledger::{Charge, Departure, Ledger};
 use crate::outcome::{Blame, Class, Judgement, Reason, classify, judge};
+use crate::policy::AffinityKey;
 use crate::rendezvous::Affinity;
 use crate::reply;
 use crate::session::Session;
@@ -33,6 +34,8 @@ pub(crate) struct Exchange {
     pub(crate) tunnel: bool,
     /// The client, where it is not the peer.
     pub(crate) client: Option<IpAddr>,
+    /// Whether another target, if it is a usual one, would change nothing but the affinity.
+    pub(crate) usual: bool,
     pub(crate) tried: Tried,
     /// Whether any attempt can have reached a backend.
     pub(crate) reached: bool,
@@ -52,8 +55,12 @@ impl Exchange {
 
     /// Sends the request to a backend.
     pub(crate) fn send(mut self, backend: usize, ledger: &mut Ledger, now: Timestamp) -> Step {
+        let first = self.tried.count() == 0;
         let departure = ledger.depart(backend, now, self.core.patience());
         self.tried.insert(backend);
+        let reusable_until = self
+            .reusable_until()
+            .filter(|_| first && ledger.holds_nothing());
         let (edits, keep) = if self.may_go_on() {
             (self.edits.clone(), self.worth_keeping())
         } else {
@@ -65,7 +72,7 @@ impl Exchange {
             keep,
             tunnel: self.tunnel,
             client: self.client,
-            ordinary: self.ordinary(backend, departure),
+            ordinary: self.ordinary(backend, departure, reusable_until),
         };
         let then = InFlight {
             exchange: self,
@@ -73,6 +80,34 @@ impl Exchange {
             departure,
         };
         Step::Send { attempt, then }
+    }
+
+    /// Takes over an attempt that was made as for another request.
+    pub(crate) fn adopt(mut self, attempt: Tail) -> InFlight {
+        self.tried.insert(attempt.backend);
+        InFlight {
+            exchange: self,
+            backend: attempt.backend,
+            departure: Departure {
+                began: attempt.began,
+                trial: false,
+            },
+        }
+    }
+
+    /// Until when a first attempt does not depend on the target, or the seed, while
+    /// every backend admits.
+    fn reusable_until(&self) -> Option<Timestamp> {
+        let policy = &self.core.policy;
+        let until = if policy.sticky_sessions {
+            self.session?.ages
+        } else {
+            match policy.affinity_key {
+                AffinityKey::Path(_) | AffinityKey::None => return None,
+                AffinityKey::Ip | AffinityKey::Header(_) | AffinityKey::Cookie(_) => Timestamp::END,
+            }
+        };
+        self.usual.then_some(until)
     }
 
     /// Whether another attempt is within bounds.
@@ -100,7 +135,12 @@ impl Exchange {
 
     /// The answer to an ordinary response: known where it makes no session, and
     /// does not end a trial.
-    fn ordinary(&self, backend: usize, departure: Departure) -> Option<Ordinary> {
+    fn ordinary(
+        &self,
+        backend: usize,
+        departure: Departure,
+        reusable_until: Option<Timestamp>,
+    ) -> Option<Ordinary> {
         let known = !self.tunnel && !departure.trial && !self.lacks_session(backend);
         known.then_some(Ordinary {
             edits: self.scheme as usize,
@@ -108,6 +148,7 @@ impl Exchange {
                 backend,
                 began: departure.began,
             },
+            reusable_until,
         })
     }
 

@@ -53,6 +53,8 @@ pub(crate) struct Session {
     pub(crate) backend: usize,
     /// Whether half its life is over, and it is time for a new cookie.
     pub(crate) aging: bool,
+    /// When it is.
+    pub(crate) ages: Timestamp,
 }
 
 /// What a cookie says.
@@ -98,13 +100,15 @@ impl Sessions {
             Some(claim) => claim,
             None => self.verify(value, now)?,
         };
-        let age = self.age(claim.issued, now)?;
+        self.age(claim.issued, now)?;
         if known.is_none() && self.mac.is_some() {
             genuine.remember(value, claim);
         }
+        let ages = claim.issued.after(self.life / 2);
         Some(Session {
             backend: claim.backend,
-            aging: age >= self.life / 2,
+            aging: now >= ages,
+            ages,
         })
     }
 
@@ -272,14 +276,14 @@ mod tests {
             let sessions = sessions(&["a", "b"], secret);
             let value = sessions.issue(1, at(0)).unwrap();
             let read = |now| read(&sessions, &value, at(now));
-            let fresh = Some(Session {
-                backend: 1,
-                aging: false,
-            });
-            let aging = Some(Session {
-                backend: 1,
-                aging: true,
-            });
+            let session = |aging| {
+                Some(Session {
+                    backend: 1,
+                    aging,
+                    ages: at(DAY / 2),
+                })
+            };
+            let (fresh, aging) = (session(false), session(true));
             assert_eq!(read(0), fresh);
             assert_eq!(read(DAY / 2 - 1), fresh);
             assert_eq!(read(DAY / 2), aging);

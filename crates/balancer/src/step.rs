@@ -59,6 +59,10 @@ pub struct Ordinary {
     pub edits: usize,
     /// Who answers for its body.
     pub tail: Tail,
+    /// Until when the attempt is one for [other requests](crate::Balancer::adopt), too:
+    /// whose head differs in the target alone, and that not to be `*`, or under
+    /// `/.well-known/`. `None` where it depends on more.
+    pub reusable_until: Option<Timestamp>,
 }
 
 /// A response of the balancer's own.

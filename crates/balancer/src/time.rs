@@ -7,6 +7,9 @@ use core::time::Duration;
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The end of time.
+    pub(crate) const END: Self = Self(u64::MAX);
+
     /// The time this many milliseconds after the Unix epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::error::EdgeError;
 use crate::event::EventSink;
 use crate::exchange::bindings::EffectiveConfiguration;
-use crate::exchange::{Blueprint, Board, Client, Driver, Isolate};
+use crate::exchange::{Blueprint, Board, Client, Driver, Isolate, Reusable};
 use crate::message::{PackedRequest, PackedResponse};
 use crate::patience::Patient;
 use crate::progress::Progress;
@@ -109,19 +109,21 @@ impl Edge {
             peer,
             ..Client::default()
         };
-        let progress = Progress::default();
-        self.answer(request.into(), client, &progress).await.into()
+        let (mut reusable, progress) = (Reusable::default(), Progress::default());
+        let answer = self.answer(request.into(), client, &mut reusable, &progress);
+        answer.await.into()
     }
 
     pub(crate) async fn answer(
         &self,
         mut request: PackedRequest,
         client: Client,
+        reusable: &mut Reusable,
         progress: &Progress,
     ) -> PackedResponse {
         request.body = Patient::over(request.body, self.timeouts().idle);
         match &self.isolate {
-            Running::Exchange(driver) => driver.fetch(request, client, progress).await,
+            Running::Exchange(driver) => driver.fetch(request, client, reusable, progress).await,
             Running::WasiHttp(service) => {
                 service.fetch(request.into(), client, progress).await.into()
             }

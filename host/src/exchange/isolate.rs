@@ -77,13 +77,33 @@ impl Isolate {
     /// forwarded at once: else the exchange is to be settled.
     pub(crate) fn conclude(&self, exchange: ExchangeRef) -> bool {
         let state = &mut self.lock().state;
-        let nothing_new = state.holds_nothing
-            && state.generation == exchange.generation
-            && state.merged == self.board.version();
+        let nothing_new =
+            state.generation == exchange.generation && state.holds_nothing(&self.board);
         if nothing_new {
             state.over.push(exchange.id);
         }
         nothing_new
+    }
+
+    /// Whether nothing is held against any backend, as far as anybody knows.
+    pub(crate) fn holds_nothing(&self) -> bool {
+        self.lock().state.holds_nothing(&self.board)
+    }
+
+    /// Opens an exchange with the outcome of an attempt that it does not know of.
+    pub(crate) fn adopt(
+        &self,
+        head: RequestHead<'_>,
+        tail: Tail,
+        seed: u64,
+        outcome: Outcome<'_>,
+        now: u64,
+        spent: &Spent,
+    ) -> wasmtime::Result<(ExchangeRef, Turn)> {
+        self.call(now, spent, |state, guest, store| {
+            let step = guest.call_adopt(store, head, tail, seed, outcome, now)?;
+            Ok(((state.issued(step.exchange), step.turn), step.effects))
+        })
     }
 
     /// Reports an attempt's outcome.
@@ -198,6 +218,10 @@ fn merge(instance: &mut Instance, held: &Held<'_>) -> wasmtime::Result<Option<u6
 }
 
 impl State {
+    fn holds_nothing(&self, board: &Board) -> bool {
+        self.holds_nothing && self.merged == board.version()
+    }
+
     /// An exchange that the instance issued.
     const fn issued(&self, id: u64) -> ExchangeRef {
         ExchangeRef {

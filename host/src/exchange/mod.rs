@@ -4,9 +4,11 @@
 //! number of exchanges at once; every call into it is short and synchronous.
 
 mod board;
+mod conversation;
 mod drive;
 mod instance;
 mod isolate;
+mod plan;
 mod replay;
 mod tail;
 
@@ -14,6 +16,7 @@ pub(crate) use board::Board;
 pub(crate) use drive::{Client, Driver};
 pub(crate) use instance::Blueprint;
 pub(crate) use isolate::Isolate;
+pub(crate) use plan::Reusable;
 
 pub(crate) mod bindings {
     //! What `worker-wasm/wit` says, as Rust.

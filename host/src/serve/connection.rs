@@ -59,6 +59,7 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, place: Place, context
         sink: interim.sink(),
         interim,
         peer,
+        reusable: exchange::Reusable::default(),
         context: Arc::clone(&context),
     };
     let mut stopped = context.stopped.clone();
@@ -135,6 +136,8 @@ struct Connection {
     interim: Arc<Interim>,
     sink: InterimSink,
     peer: IpAddr,
+    /// What was decided for the last request, for the next.
+    reusable: exchange::Reusable,
     context: Arc<Context>,
 }
 
@@ -232,7 +235,7 @@ impl Connection {
             extensions: Extensions::new(),
         };
         let edge = &self.context.edge;
-        let mut answer = pin!(edge.answer(request, from, progress));
+        let mut answer = pin!(edge.answer(request, from, &mut self.reusable, progress));
         poll_fn(|cx| {
             let answered = answer.as_mut().poll(cx);
             // What was too much before may have room once the rest has gone.

@@ -95,6 +95,7 @@ impl From<core::Ordinary> for wit::Ordinary {
         Self {
             edits: index(ordinary.edits),
             tail: ordinary.tail.into(),
+            reusable_until: ordinary.reusable_until.map(|until| until.as_millis()),
         }
     }
 }

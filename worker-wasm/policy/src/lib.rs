@@ -55,6 +55,10 @@ impl Guest for Policy {
         state::with(|state| state.settle(exchange, &outcome, now))
     }
 
+    fn adopt(head: RequestHead, tail: Tail, seed: u64, outcome: Outcome, now: Timestamp) -> Step {
+        state::with(|state| state.adopt(&head, tail, seed, &outcome, now))
+    }
+
     fn abandon(exchange: ExchangeId, now: Timestamp) -> Option<Effects> {
         state::with(|state| state.abandon(exchange, now))
     }

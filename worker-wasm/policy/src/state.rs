@@ -81,6 +81,28 @@ impl State {
         }
     }
 
+    /// See `exchange.adopt`.
+    pub(crate) fn adopt(
+        &mut self,
+        head: &wit::RequestHead,
+        tail: wit::Tail,
+        seed: u64,
+        outcome: &wit::Outcome,
+        now: u64,
+    ) -> wit::Step {
+        match self {
+            Self::Ready(ready) => {
+                let head = convert::request_head(head);
+                let (balancer, ledger) = (&ready.balancer, &mut ready.ledger);
+                let adopted = balancer.adopt(&head, tail.into(), ledger, Seed(seed));
+                let exchange = ready.exchanges.issue();
+                ready.exchanges.put(exchange, adopted);
+                ready.settle(exchange, outcome, Timestamp::from_millis(now))
+            }
+            Self::Misconfigured(_) => misconfigured(),
+        }
+    }
+
     /// See `exchange.abandon`.
     pub(crate) fn abandon(&mut self, exchange: u64, now: u64) -> Option<wit::Effects> {
         self.on_ledger(|ready| {

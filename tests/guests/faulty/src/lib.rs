@@ -63,16 +63,28 @@ impl Guest for Faulty {
     }
 
     fn settle(exchange: ExchangeId, mut outcome: Outcome, now: Timestamp) -> Step {
-        if let Outcome::Failed(failure) = &mut outcome
-            && HASTY.with_borrow(|ids| ids.contains(&exchange))
-        {
-            failure.delivery = Delivery::NotSent;
-            failure.replayable = true;
+        if HASTY.with_borrow(|ids| ids.contains(&exchange)) {
+            hasten(&mut outcome);
         }
         if DOOMED.with_borrow_mut(|ids| ids.remove(&exchange)) {
             std::process::abort();
         }
         Policy::settle(exchange, outcome, now)
+    }
+
+    fn adopt(
+        head: RequestHead,
+        tail: Tail,
+        seed: u64,
+        mut outcome: Outcome,
+        now: Timestamp,
+    ) -> Step {
+        match path(&head.fields) {
+            b"/trap-settle" | b"/trap-if-settled" => std::process::abort(),
+            b"/deliver-twice" => hasten(&mut outcome),
+            _ => {}
+        }
+        Policy::adopt(head, tail, seed, outcome, now)
     }
 
     fn abandon(exchange: ExchangeId, now: Timestamp) -> Option<Effects> {
@@ -90,6 +102,14 @@ impl Guest for Faulty {
 
     fn merge(ledger: Vec<u8>) -> Option<Timestamp> {
         Policy::merge(ledger)
+    }
+}
+
+/// Takes a failure for one that was not delivered.
+fn hasten(outcome: &mut Outcome) {
+    if let Outcome::Failed(failure) = outcome {
+        failure.delivery = Delivery::NotSent;
+        failure.replayable = true;
     }
 }
 

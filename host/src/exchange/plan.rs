@@ -1,0 +1,172 @@
+//! An attempt as the policy plans it, and its use for the requests after it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use memchr::memchr;
+
+use super::bindings::{Attempt, Ordinary};
+use crate::edits::Edits;
+
+/// The longest head that is kept to compare others with, in bytes.
+const LONGEST: usize = 8 << 10;
+
+/// An attempt, read.
+pub(super) struct Plan {
+    pub(super) backend: u32,
+    pub(super) edits: Edits,
+    pub(super) keep: u64,
+    pub(super) tunnel: bool,
+    /// The client, where it is not the peer.
+    pub(super) client: Option<IpAddr>,
+    pub(super) ordinary: Option<Ordinary>,
+}
+
+impl From<Attempt> for Plan {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            backend: attempt.backend,
+            edits: Edits::read(attempt.edits),
+            keep: attempt.keep,
+            tunnel: attempt.tunnel,
+            client: attempt.client.and_then(|client| client.parse().ok()),
+            ordinary: attempt.ordinary,
+        }
+    }
+}
+
+/// The last plan of a client's connection that is one for requests like its own, too
+/// (`ordinary.reusable-until` in `worker-wasm/wit/exchange.wit`). Clients that keep a
+/// connection mostly repeat all but the target; then the policy has nothing to decide.
+#[derive(Default)]
+pub(crate) struct Reusable(Option<Box<Kept>>);
+
+struct Kept {
+    /// The head of a request without a body that it was made for.
+    lines: Vec<u8>,
+    /// Where in there the target begins and ends.
+    target: (usize, usize),
+    /// In milliseconds since the Unix epoch.
+    until: u64,
+    plan: Arc<Plan>,
+}
+
+impl Reusable {
+    /// The plan for another request without a body, if it is one for this, too.
+    pub(super) fn find(&self, lines: &[u8], now: u64) -> Option<&Arc<Plan>> {
+        let kept = self.0.as_ref().filter(|kept| now < kept.until)?;
+        let (start, end) = kept.target;
+        let rest = lines.strip_prefix(&kept.lines[..start])?;
+        let (target, behind) = rest.split_at(memchr(b'\n', rest)?);
+        (behind == &kept.lines[end..] && is_usual(target)).then_some(&kept.plan)
+    }
+
+    /// Keeps the plan for a request without a body if it says that it may be used again.
+    pub(super) fn keep(&mut self, lines: Vec<u8>, plan: Arc<Plan>) {
+        // No value has a line feed in it.
+        const NAME: &[u8] = b"\n:path:";
+        let until = plan.ordinary.and_then(|ordinary| ordinary.reusable_until);
+        if let Some(until) = until
+            && lines.len() <= LONGEST
+            && let Some(name) = memchr::memmem::find(&lines, NAME)
+            && let start = name + NAME.len()
+            && let Some(length) = memchr(b'\n', &lines[start..])
+        {
+            let target = (start, start + length);
+            self.0 = Some(Box::new(Kept {
+                lines,
+                target,
+                until,
+                plan,
+            }));
+        }
+    }
+}
+
+/// Whether a plan may be one for this target.
+fn is_usual(target: &[u8]) -> bool {
+    target.starts_with(b"/")
+        && !target.starts_with(b"/.well-known/")
+        // Looked at all of them, which goes for many at once.
+        && (target.iter()).fold(true, |fine, &byte| fine & (byte > b' ') & (byte != 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(method: &str, target: &str, fields: &str) -> Vec<u8> {
+        format!(":method:{method}\n:authority:a\n:path:{target}\n{fields}").into_bytes()
+    }
+
+    fn plan(reusable_until: Option<u64>) -> Arc<Plan> {
+        let tail = super::super::bindings::Tail {
+            backend: 1,
+            began: 0,
+        };
+        Arc::new(Plan {
+            backend: 1,
+            edits: Edits::read(Vec::new()),
+            keep: 0,
+            tunnel: false,
+            client: None,
+            ordinary: Some(Ordinary {
+                edits: 0,
+                tail,
+                reusable_until,
+            }),
+        })
+    }
+
+    #[test]
+    fn a_plan_is_one_for_requests_that_differ_in_the_target_alone() {
+        let mut reusable = Reusable::default();
+        let fields = "host:a\ncookie::path:/b\n";
+        reusable.keep(lines("GET", "/a", fields), plan(Some(10)));
+        let table = [
+            ("GET", "/a", fields, 9, true),
+            ("GET", "/", fields, 9, true),
+            ("GET", "/longer?than=before", fields, 9, true),
+            ("GET", "/a", fields, 10, false),
+            ("HEAD", "/a", fields, 9, false),
+            ("GET", "/a", "host:a\n", 9, false),
+            ("GET", "/a", "host:a\ncookie::path:/bc\n", 9, false),
+            ("GET", "/a", "host:b\ncookie::path:/b\n", 9, false),
+            ("GET", "/.well-known/edgelb/health", fields, 9, false),
+            ("GET", "*", fields, 9, false),
+            ("GET", "a", fields, 9, false),
+            ("GET", "", fields, 9, false),
+            ("GET", "/\u{7f}", fields, 9, false),
+            ("GET", "/ ", fields, 9, false),
+            ("GET", "/\n:path:/", fields, 9, false),
+        ];
+        for (method, target, fields, now, expected) in table {
+            let found = reusable.find(&lines(method, target, fields), now);
+            assert_eq!(found.is_some(), expected, "{method} {target} {fields}");
+        }
+    }
+
+    #[test]
+    fn an_authority_that_looks_like_a_target_is_none() {
+        let lines = |authority| format!(":method:GET\n:authority:{authority}\n:path:/\n");
+        let mut reusable = Reusable::default();
+        reusable.keep(lines("a:path:/b").into_bytes(), plan(Some(1)));
+        assert!(reusable.find(lines("a:path:/b").as_bytes(), 0).is_some());
+        assert!(reusable.find(lines("a:path:/c").as_bytes(), 0).is_none());
+    }
+
+    #[test]
+    fn a_plan_is_kept_if_it_may_be() {
+        let find = |reusable: &Reusable| reusable.find(&lines("GET", "/", "a:1\n"), 0).is_some();
+        let mut reusable = Reusable::default();
+        reusable.keep(lines("GET", "/", "a:1\n"), plan(None));
+        assert!(!find(&reusable));
+        reusable.keep(lines("GET", "/", &"a:1\n".repeat(LONGEST)), plan(Some(1)));
+        assert!(!find(&reusable));
+        reusable.keep(lines("GET", "/", "a:1\n"), plan(Some(1)));
+        assert!(find(&reusable));
+        // What may not be does not take the place of what may.
+        reusable.keep(lines("GET", "/", "a:2\n"), plan(None));
+        assert!(find(&reusable));
+    }
+}
