@@ -127,7 +127,8 @@ impl Edits {
     }
 }
 
-const fn bit(length: usize) -> u64 {
+/// One of 64 bits for a length.
+pub(crate) const fn bit(length: usize) -> u64 {
     1 << (length % 64)
 }
 

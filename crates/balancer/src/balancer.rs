@@ -16,12 +16,13 @@ use crate::genuine::Genuine;
 use crate::head::{RequestHead, Scheme};
 use crate::ledger::{Charge, Departure, Health, Ledger};
 use crate::lists::is_token;
+use crate::names::VARIED;
 use crate::outcome::{Class, Reason, classify, is_idempotent};
 use crate::policy::{Backend, Policy, PolicyError};
 use crate::rendezvous::{Affinity, backend_id, draw};
 use crate::session::Sessions;
 use crate::step::{BodyEnd, Cause, Outcome, Step, Tail};
-use crate::survey::Survey;
+use crate::survey::{Survey, is_configured};
 use crate::time::{Seed, Timestamp};
 use crate::{reply, status};
 
@@ -84,6 +85,13 @@ impl Balancer {
     /// The edits to ordinary responses, by [`Ordinary::edits`](crate::Ordinary::edits).
     pub fn ordinary(&self) -> &[Edits] {
         &self.core.ordinary
+    }
+
+    /// The names, in lower case, of fields that change nothing: those of many that
+    /// clients vary from request to request.
+    pub fn indifferent(&self) -> impl Iterator<Item = &'static str> {
+        let fields = VARIED.into_iter();
+        fields.filter(|name| !is_configured(name, &self.core.policy))
     }
 
     /// Opens an exchange.
@@ -169,7 +177,9 @@ impl Balancer {
         }
     }
 
-    /// What of a head matters, and whose it is.
+    /// What of a head matters, and whose it is. Once, for both that ask: the code is
+    /// loaded by every cold start.
+    #[inline(never)]
     fn survey<'a>(&self, head: &RequestHead<'a>) -> (Survey<'a>, Route) {
         let policy = &self.core.policy;
         let peer = Peer::of(head.peer, &policy.trusted_proxies);
@@ -182,6 +192,7 @@ impl Balancer {
         (survey, route)
     }
 
+    #[inline(never)]
     fn exchange(
         &self,
         head: &RequestHead<'_>,

@@ -2,6 +2,32 @@
 
 use crate::lists::is;
 
+/// Fields that one client sends with some requests, and not or otherwise with others,
+/// and that a usual request may have whatever is decided.
+pub(crate) const VARIED: [&str; 21] = [
+    "accept",
+    "cache-control",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "traceparent",
+    "tracestate",
+    "upgrade-insecure-requests",
+    "x-request-id",
+    "x-requested-with",
+];
+
 /// A field that is read, set or taken out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {

@@ -60,8 +60,9 @@ pub struct Ordinary {
     /// Who answers for its body.
     pub tail: Tail,
     /// Until when the attempt is one for [other requests](crate::Balancer::adopt), too:
-    /// whose head differs in the target alone, and that not to be `*`, or under
-    /// `/.well-known/`. `None` where it depends on more.
+    /// whose head differs in the target, and that not to be `*` or under `/.well-known/`,
+    /// or in [what changes nothing](crate::Balancer::indifferent). `None` where it
+    /// depends on more.
     pub reusable_until: Option<Timestamp>,
 }
 

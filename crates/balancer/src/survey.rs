@@ -54,6 +54,18 @@ pub(crate) struct Survey<'a> {
     pub(crate) removals: Removals,
 }
 
+/// Whether the configuration has something to do with fields of this name.
+pub(crate) fn is_configured(name: &str, policy: &Policy) -> bool {
+    let affinity = match &policy.affinity_key {
+        AffinityKey::Header(header) => is(name.as_bytes(), header),
+        AffinityKey::Ip | AffinityKey::Path(_) | AffinityKey::Cookie(_) | AffinityKey::None => {
+            false
+        }
+    };
+    let platform = policy.client_ip_header.as_ref();
+    affinity || platform.is_some_and(|it| is_like(name.as_bytes(), it.as_bytes()))
+}
+
 /// What is visible of a WebSocket handshake
 /// (<https://www.rfc-editor.org/rfc/rfc6455#section-4.1>).
 #[derive(Clone, Copy, Debug, Default)]

@@ -123,7 +123,7 @@ impl Exchange<'_> {
     fn first(&self, reusable: &Reusable) -> Next {
         let now = self.driver.clock.now();
         if matches!(self.size, BodySize::None)
-            && let Some(plan) = reusable.find(&self.lines, now)
+            && let Some(plan) = reusable.find(&self.lines, now, &self.driver.indifferent)
             && self.driver.isolate.holds_nothing()
         {
             let backend = plan.backend;

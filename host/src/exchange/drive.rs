@@ -9,7 +9,7 @@ use http::uri::Scheme as UriScheme;
 use super::bindings::{Backend, BodyEnd, EffectiveConfiguration, Scheme, Tail};
 use super::conversation::Exchange;
 use super::isolate::Isolate;
-use super::plan::Reusable;
+use super::plan::{Indifferent, Reusable};
 use super::replay::Replay;
 use crate::clock::Clock;
 use crate::edits::Edits;
@@ -36,6 +36,7 @@ pub(crate) struct Driver {
     pub(super) destinations: Vec<Destination>,
     /// To the responses of which the policy said before what to do with them.
     pub(super) ordinary: Vec<Arc<Edits>>,
+    pub(super) indifferent: Indifferent,
     pub(super) timeouts: Timeouts,
     pub(super) backends: Backends,
     pub(super) clock: Arc<dyn Clock>,
@@ -75,6 +76,7 @@ impl Driver {
             ordinary: (configuration.ordinary.iter().cloned())
                 .map(|edits| Arc::new(Edits::read(edits)))
                 .collect(),
+            indifferent: Indifferent::new(&configuration.indifferent),
             timeouts: Timeouts::of(configuration),
             backends,
             clock,

@@ -90,7 +90,7 @@ impl Isolate {
         self.lock().state.holds_nothing(&self.board)
     }
 
-    /// Opens an exchange with the outcome of an attempt that it does not know of.
+    /// Reports the outcome of an attempt that it does not know of.
     pub(crate) fn adopt(
         &self,
         head: RequestHead<'_>,
@@ -101,7 +101,8 @@ impl Isolate {
         spent: &Spent,
     ) -> wasmtime::Result<(ExchangeRef, Turn)> {
         self.call(now, spent, |state, guest, store| {
-            let step = guest.call_adopt(store, head, tail, seed, outcome, now)?;
+            let exchange = guest.call_adopt(&mut *store, head, tail, seed)?;
+            let step = guest.call_settle(store, exchange, outcome, now)?;
             Ok(((state.issued(step.exchange), step.turn), step.effects))
         })
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::bindings::{Attempt, Ordinary};
-use crate::edits::Edits;
+use crate::edits::{Edits, bit};
+use crate::lines;
 
 /// The longest head that is kept to compare others with, in bytes.
 const LONGEST: usize = 8 << 10;
@@ -37,7 +38,7 @@ impl From<Attempt> for Plan {
 
 /// The last plan of a client's connection that is one for requests like its own, too
 /// (`ordinary.reusable-until` in `worker-wasm/wit/exchange.wit`). Clients that keep a
-/// connection mostly repeat all but the target; then the policy has nothing to decide.
+/// connection mostly repeat all that matters; then the policy has nothing to decide.
 #[derive(Default)]
 pub(crate) struct Reusable(Option<Box<Kept>>);
 
@@ -53,12 +54,21 @@ struct Kept {
 
 impl Reusable {
     /// The plan for another request without a body, if it is one for this, too.
-    pub(super) fn find(&self, lines: &[u8], now: u64) -> Option<&Arc<Plan>> {
+    pub(super) fn find(
+        &self,
+        lines: &[u8],
+        now: u64,
+        indifferent: &Indifferent,
+    ) -> Option<&Arc<Plan>> {
         let kept = self.0.as_ref().filter(|kept| now < kept.until)?;
         let (start, end) = kept.target;
         let rest = lines.strip_prefix(&kept.lines[..start])?;
-        let (target, behind) = rest.split_at(memchr(b'\n', rest)?);
-        (behind == &kept.lines[end..] && is_usual(target)).then_some(&kept.plan)
+        let (target, fields) = rest.split_at(memchr(b'\n', rest)?);
+        let same = || {
+            let before = &kept.lines[end..];
+            fields == before || indifferent.rest(fields).eq(indifferent.rest(before))
+        };
+        (is_usual(target) && same()).then_some(&kept.plan)
     }
 
     /// Keeps the plan for a request without a body if it says that it may be used again.
@@ -80,6 +90,31 @@ impl Reusable {
                 plan,
             }));
         }
+    }
+}
+
+/// The names of fields that change no plan.
+#[derive(Default)]
+pub(crate) struct Indifferent {
+    names: Vec<String>,
+    /// Their lengths, a bit each: most fields have another.
+    lengths: u64,
+}
+
+impl Indifferent {
+    pub(super) fn new(names: &[String]) -> Self {
+        Self {
+            names: names.to_vec(),
+            lengths: (names.iter()).fold(0, |lengths, name| lengths | bit(name.len())),
+        }
+    }
+
+    /// All other fields.
+    fn rest<'a>(&self, lines: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        lines::each(lines).filter(|&(name, _)| {
+            let may_be = self.lengths & bit(name.len()) != 0;
+            !(may_be && self.names.iter().any(|it| it.as_bytes() == name))
+        })
     }
 }
 
@@ -122,7 +157,8 @@ mod tests {
     fn a_plan_is_one_for_requests_that_differ_in_the_target_alone() {
         let mut reusable = Reusable::default();
         let fields = "host:a\ncookie::path:/b\n";
-        reusable.keep(lines("GET", "/a", fields), plan(Some(10)));
+        let kept = "host:a\nrange:0\ncookie::path:/b\n";
+        reusable.keep(lines("GET", "/a", kept), plan(Some(10)));
         let table = [
             ("GET", "/a", fields, 9, true),
             ("GET", "/", fields, 9, true),
@@ -139,9 +175,25 @@ mod tests {
             ("GET", "/\u{7f}", fields, 9, false),
             ("GET", "/ ", fields, 9, false),
             ("GET", "/\n:path:/", fields, 9, false),
+            (
+                "GET",
+                "/a",
+                "range:1\nhost:a\naccept:2\ncookie::path:/b\n",
+                9,
+                true,
+            ),
+            (
+                "GET",
+                "/a",
+                "host:a\ncookie::path:/b\nrange:3\nranges:4\n",
+                9,
+                false,
+            ),
+            ("GET", "/a", "cookie::path:/b\nhost:a\n", 9, false),
         ];
+        let indifferent = Indifferent::new(&["accept".to_owned(), "range".to_owned()]);
         for (method, target, fields, now, expected) in table {
-            let found = reusable.find(&lines(method, target, fields), now);
+            let found = reusable.find(&lines(method, target, fields), now, &indifferent);
             assert_eq!(found.is_some(), expected, "{method} {target} {fields}");
         }
     }
@@ -151,13 +203,20 @@ mod tests {
         let lines = |authority| format!(":method:GET\n:authority:{authority}\n:path:/\n");
         let mut reusable = Reusable::default();
         reusable.keep(lines("a:path:/b").into_bytes(), plan(Some(1)));
-        assert!(reusable.find(lines("a:path:/b").as_bytes(), 0).is_some());
-        assert!(reusable.find(lines("a:path:/c").as_bytes(), 0).is_none());
+        let finds = |authority| {
+            let lines = lines(authority).into_bytes();
+            reusable.find(&lines, 0, &Indifferent::default()).is_some()
+        };
+        assert!(finds("a:path:/b"));
+        assert!(!finds("a:path:/c"));
     }
 
     #[test]
     fn a_plan_is_kept_if_it_may_be() {
-        let find = |reusable: &Reusable| reusable.find(&lines("GET", "/", "a:1\n"), 0).is_some();
+        let find = |reusable: &Reusable| {
+            let lines = lines("GET", "/", "a:1\n");
+            reusable.find(&lines, 0, &Indifferent::default()).is_some()
+        };
         let mut reusable = Reusable::default();
         reusable.keep(lines("GET", "/", "a:1\n"), plan(None));
         assert!(!find(&reusable));

@@ -16,6 +16,7 @@ mod load;
 mod messages;
 mod recording;
 mod reports;
+mod reuse;
 mod shutdown;
 mod sim;
 mod stage;

@@ -55,8 +55,8 @@ impl Guest for Policy {
         state::with(|state| state.settle(exchange, &outcome, now))
     }
 
-    fn adopt(head: RequestHead, tail: Tail, seed: u64, outcome: Outcome, now: Timestamp) -> Step {
-        state::with(|state| state.adopt(&head, tail, seed, &outcome, now))
+    fn adopt(head: RequestHead, tail: Tail, seed: u64) -> ExchangeId {
+        state::with(|state| state.adopt(&head, tail, seed))
     }
 
     fn abandon(exchange: ExchangeId, now: Timestamp) -> Option<Effects> {

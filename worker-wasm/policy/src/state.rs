@@ -87,9 +87,7 @@ impl State {
         head: &wit::RequestHead,
         tail: wit::Tail,
         seed: u64,
-        outcome: &wit::Outcome,
-        now: u64,
-    ) -> wit::Step {
+    ) -> wit::ExchangeId {
         match self {
             Self::Ready(ready) => {
                 let head = convert::request_head(head);
@@ -97,9 +95,9 @@ impl State {
                 let adopted = balancer.adopt(&head, tail.into(), ledger, Seed(seed));
                 let exchange = ready.exchanges.issue();
                 ready.exchanges.put(exchange, adopted);
-                ready.settle(exchange, outcome, Timestamp::from_millis(now))
+                exchange
             }
-            Self::Misconfigured(_) => misconfigured(),
+            Self::Misconfigured(_) => NOBODYS,
         }
     }
 
@@ -217,6 +215,9 @@ fn configure(environment: Vec<(String, String)>) -> Result<Ready, Vec<String>> {
     })
 }
 
+/// An id that names no exchange.
+const NOBODYS: u64 = u64::MAX;
+
 /// What every request gets while the configuration is invalid. It names no
 /// variable and no value: the client is not whom they concern.
 fn misconfigured() -> wit::Step {
@@ -230,8 +231,8 @@ fn misconfigured() -> wit::Step {
         .push("content-type", "text/plain; charset=utf-8");
     reply.fields.push("cache-control", "no-store");
     wit::Step {
-        // Names none: no call follows a reply.
-        exchange: u64::MAX,
+        // No call follows a reply.
+        exchange: NOBODYS,
         turn: wit::Turn::Reply(reply.into()),
         effects: None,
     }

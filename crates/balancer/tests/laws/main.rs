@@ -10,3 +10,4 @@ mod exchanges;
 mod hashing;
 mod inputs;
 mod ledgers;
+mod reuse;

@@ -53,18 +53,16 @@ impl Guest for Faulty {
         if always_settled && let Turn::Send(attempt) = &mut step.turn {
             attempt.ordinary = None;
         }
-        if doomed {
-            DOOMED.with_borrow_mut(|ids| ids.insert(step.exchange));
-        }
-        if hasty {
-            HASTY.with_borrow_mut(|ids| ids.insert(step.exchange));
-        }
+        note(step.exchange, doomed, hasty);
         step
     }
 
     fn settle(exchange: ExchangeId, mut outcome: Outcome, now: Timestamp) -> Step {
-        if HASTY.with_borrow(|ids| ids.contains(&exchange)) {
-            hasten(&mut outcome);
+        if let Outcome::Failed(failure) = &mut outcome
+            && HASTY.with_borrow(|ids| ids.contains(&exchange))
+        {
+            failure.delivery = Delivery::NotSent;
+            failure.replayable = true;
         }
         if DOOMED.with_borrow_mut(|ids| ids.remove(&exchange)) {
             std::process::abort();
@@ -72,19 +70,12 @@ impl Guest for Faulty {
         Policy::settle(exchange, outcome, now)
     }
 
-    fn adopt(
-        head: RequestHead,
-        tail: Tail,
-        seed: u64,
-        mut outcome: Outcome,
-        now: Timestamp,
-    ) -> Step {
-        match path(&head.fields) {
-            b"/trap-settle" | b"/trap-if-settled" => std::process::abort(),
-            b"/deliver-twice" => hasten(&mut outcome),
-            _ => {}
-        }
-        Policy::adopt(head, tail, seed, outcome, now)
+    fn adopt(head: RequestHead, tail: Tail, seed: u64) -> ExchangeId {
+        let doomed = matches!(path(&head.fields), b"/trap-settle" | b"/trap-if-settled");
+        let hasty = path(&head.fields) == b"/deliver-twice";
+        let exchange = Policy::adopt(head, tail, seed);
+        note(exchange, doomed, hasty);
+        exchange
     }
 
     fn abandon(exchange: ExchangeId, now: Timestamp) -> Option<Effects> {
@@ -105,11 +96,13 @@ impl Guest for Faulty {
     }
 }
 
-/// Takes a failure for one that was not delivered.
-fn hasten(outcome: &mut Outcome) {
-    if let Outcome::Failed(failure) = outcome {
-        failure.delivery = Delivery::NotSent;
-        failure.replayable = true;
+/// What is to become of an exchange.
+fn note(exchange: ExchangeId, doomed: bool, hasty: bool) {
+    if doomed {
+        DOOMED.with_borrow_mut(|ids| ids.insert(exchange));
+    }
+    if hasty {
+        HASTY.with_borrow_mut(|ids| ids.insert(exchange));
     }
 }
 

@@ -1,0 +1,347 @@
+//! Laws of attempts that are one for other requests, too.
+
+use std::time::Duration;
+
+use edgelb_balancer::{
+    AffinityKey, Attempt, Balancer, BodySize, FieldLines, Ledger, Network, Ordinary, Policy,
+    RequestHead, Scheme, Seed, Step, Timestamp,
+};
+use proptest::prelude::*;
+
+use crate::driver::{Answer, answer, backend};
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const VALUES: &[&str] = &[
+    "1", "upgrade", "close", "10.0.0.2", "https", "1.1 a", "a, b",
+];
+/// Fields that may mean something, and some that do not.
+const NAMES: &[&str] = &[
+    "connection",
+    "forwarded",
+    "idempotency-key",
+    "te",
+    "user-agent",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-user",
+];
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let key = prop_oneof![
+        Just(AffinityKey::Ip),
+        Just(AffinityKey::Path(1.try_into().unwrap())),
+        Just(AffinityKey::Header("X-User".to_owned())),
+        Just(AffinityKey::Header("Range".to_owned())),
+        Just(AffinityKey::Cookie("a".to_owned())),
+        Just(AffinityKey::None),
+    ];
+    let platform = prop_oneof![Just(None), Just(Some("x-user")), Just(Some("x_request_id"))];
+    (key, platform, any::<[bool; 4]>()).prop_map(|(affinity_key, platform, flags)| Policy {
+        backends: ["A", "B", "C"].map(|name| backend(name, 1, false)).into(),
+        affinity_key,
+        client_ip_header: platform.map(str::to_owned),
+        sticky_sessions: flags[0],
+        session_cookie_secret: flags[1].then(|| "secret".to_owned()),
+        https_redirect: flags[2],
+        trusted_proxies: (flags[3].then(|| Network::new([10, 0, 0, 0].into(), 8).unwrap()))
+            .into_iter()
+            .collect(),
+        ..Policy::default()
+    })
+}
+
+type Lines = Vec<(String, String)>;
+
+fn lines(names: impl Strategy<Value = String>) -> impl Strategy<Value = Lines> {
+    let value = prop::sample::select(VALUES).prop_map(str::to_owned);
+    prop::collection::vec((names, value), 0..5)
+}
+
+fn target() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => "/[a-z/?.]{0,12}",
+        1 => Just("*".to_owned()),
+        1 => "/\\.well-known/(acme-challenge/x|edgelb/health|x)",
+    ]
+}
+
+/// Whether a caller may take a target for another.
+fn is_usual(target: &str) -> bool {
+    target.starts_with('/') && !target.starts_with("/.well-known/")
+}
+
+/// What is the same for both requests.
+#[derive(Clone, Debug)]
+struct Same {
+    method: &'static str,
+    scheme: Scheme,
+    fields: Lines,
+    session: bool,
+}
+
+fn same() -> impl Strategy<Value = Same> {
+    let method = prop_oneof![4 => Just("GET"), 1 => Just("POST"), 1 => Just("OPTIONS")];
+    let scheme = prop_oneof![Just(Scheme::Http), Just(Scheme::Https)];
+    let names = prop::sample::select(NAMES).prop_map(str::to_owned);
+    (method, scheme, lines(names), prop::bool::weighted(0.8)).prop_map(
+        |(method, scheme, fields, session)| Same {
+            method,
+            scheme,
+            fields,
+            session,
+        },
+    )
+}
+
+/// A balancer, and the session that a client of it has.
+struct World {
+    balancer: Balancer,
+    ledger: Ledger,
+    session: Option<String>,
+}
+
+impl World {
+    fn new(policy: Policy, same: &Same) -> Self {
+        let balancer = Balancer::new(policy).unwrap();
+        let ledger = Ledger::new(balancer.policy());
+        let mut world = Self {
+            balancer,
+            ledger,
+            session: None,
+        };
+        if same.session {
+            world.session = world.set_session();
+        }
+        world
+    }
+
+    fn set_session(&mut self) -> Option<String> {
+        let lines = FieldLines::new();
+        let head = RequestHead {
+            method: "GET",
+            scheme: Scheme::Https,
+            authority: "lb.example",
+            target: "/",
+            peer: Some([10, 0, 0, 1].into()),
+            body: BodySize::None,
+            fields: lines.fields(),
+        };
+        let step = self.balancer.begin(&head, &mut self.ledger, NOW, Seed(0));
+        let Step::Send { then, .. } = step else {
+            return None;
+        };
+        let step = Answer::Status(200).with(|outcome| then.settle(outcome, &mut self.ledger, NOW));
+        let Step::Forward { edits, .. } = step else {
+            return None;
+        };
+        let edits = String::from_utf8(edits.into_bytes()).unwrap();
+        let set = edits
+            .lines()
+            .find_map(|line| line.strip_prefix("+set-cookie:"))?;
+        set.split(';').next().map(str::to_owned)
+    }
+
+    /// Shows a head of this target, with fields that change nothing before all others.
+    fn head<R>(
+        &self,
+        same: &Same,
+        target: &str,
+        varied: &Lines,
+        show: impl FnOnce(&RequestHead<'_>) -> R,
+    ) -> R {
+        let mut lines = FieldLines::new();
+        for (name, value) in varied.iter().chain(&same.fields) {
+            lines.push(name, value);
+        }
+        if let Some(session) = &self.session {
+            lines.push("cookie", format!("a=1; {session}"));
+        }
+        show(&RequestHead {
+            method: same.method,
+            scheme: same.scheme,
+            authority: "lb.example",
+            target,
+            peer: Some([10, 0, 0, 1].into()),
+            body: BodySize::None,
+            fields: lines.fields(),
+        })
+    }
+
+    fn begin(
+        &mut self,
+        same: &Same,
+        target: &str,
+        varied: &Lines,
+        now: Timestamp,
+        seed: u64,
+    ) -> Step {
+        let (balancer, mut ledger) = (self.balancer.clone(), self.ledger.clone());
+        let step = self.head(same, target, varied, |head| {
+            balancer.begin(head, &mut ledger, now, Seed(seed))
+        });
+        self.ledger = ledger;
+        step
+    }
+}
+
+/// What an attempt is but for when it began.
+fn undated(attempt: Attempt) -> Attempt {
+    let ordinary = attempt.ordinary.map(|mut ordinary| {
+        ordinary.tail.began = NOW;
+        ordinary
+    });
+    Attempt {
+        ordinary,
+        ..attempt
+    }
+}
+
+fn until(attempt: &Attempt) -> Option<Timestamp> {
+    attempt.ordinary.and_then(|it: Ordinary| it.reusable_until)
+}
+
+/// The fields that change nothing, by their number.
+fn varied(balancer: &Balancer, lines: &[(prop::sample::Index, String)]) -> Lines {
+    let names: Vec<_> = balancer.indifferent().collect();
+    let named = |(index, value): &(prop::sample::Index, String)| {
+        (names[index.index(names.len())].to_owned(), value.clone())
+    };
+    lines.iter().map(named).collect()
+}
+
+fn indices() -> impl Strategy<Value = Vec<(prop::sample::Index, String)>> {
+    let value = prop::sample::select(VALUES).prop_map(str::to_owned);
+    prop::collection::vec((any::<prop::sample::Index>(), value), 0..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn what_is_reused_is_what_would_be_decided(
+        policy in policy(),
+        same in same(),
+        targets in [target(), target()],
+        fields in [indices(), indices()],
+        waits in [0..86_400_000_u64, 0..86_400_000_u64],
+        seeds in any::<[u64; 2]>(),
+    ) {
+        let mut world = World::new(policy, &same);
+        let [before, after] = [0, 1].map(|it| varied(&world.balancer, &fields[it]));
+        let now = NOW.after(Duration::from_millis(waits[0]));
+        let first = world.begin(&same, &targets[0], &before, now, seeds[0]);
+        let Step::Send { attempt: first, then } = first else { return Ok(()) };
+        then.abandon(&mut world.ledger, now);
+        let later = now.after(Duration::from_millis(waits[1]));
+        if !is_usual(&targets[1]) || until(&first).is_none_or(|until| later >= until) {
+            return Ok(());
+        }
+        match world.begin(&same, &targets[1], &after, later, seeds[1]) {
+            Step::Send { attempt, then } => {
+                then.abandon(&mut world.ledger, later);
+                prop_assert_eq!(attempt.ordinary.unwrap().tail.began, later);
+                prop_assert_eq!(undated(attempt), undated(first));
+            }
+            step @ (Step::Forward { .. } | Step::Reply(_)) => prop_assert!(false, "{:?}", step),
+        }
+        prop_assert!(world.ledger.holds_nothing());
+    }
+
+    #[test]
+    fn what_is_adopted_goes_on_as_if_it_had_begun(
+        policy in policy(),
+        same in same(),
+        target in target(),
+        answers in prop::collection::vec(answer(), 1..4),
+        failed in prop::option::of(answer()),
+    ) {
+        let mut world = World::new(policy, &same);
+        let begun = world.begin(&same, &target, &Vec::new(), NOW, 1);
+        let Step::Send { attempt, mut then } = begun else { return Ok(()) };
+        let Some(tail) = attempt.ordinary.filter(|it| it.reusable_until.is_some()) else {
+            then.abandon(&mut world.ledger, NOW);
+            return Ok(());
+        };
+        // Others may have failed meanwhile.
+        if let Some(answer) = failed
+            && let Step::Send { then, .. } = world.begin(&same, &target, &Vec::new(), NOW, 2)
+        {
+            let _ = answer.with(|outcome| then.settle(outcome, &mut world.ledger, NOW));
+        }
+        let (balancer, mut other) = (world.balancer.clone(), world.ledger.clone());
+        let mut adopted = world.head(&same, &target, &Vec::new(), |head| {
+            balancer.adopt(head, tail.tail, &mut other, Seed(1))
+        });
+        for (number, answer) in answers.into_iter().enumerate() {
+            let now = NOW.after(Duration::from_millis(1 + number as u64));
+            let one = answer.with(|outcome| then.settle(outcome, &mut world.ledger, now));
+            let two = answer.with(|outcome| adopted.settle(outcome, &mut other, now));
+            prop_assert_eq!(&world.ledger, &other);
+            match (one, two) {
+                (Step::Send { attempt: one, then: next }, Step::Send { attempt: two, then: its }) => {
+                    prop_assert_eq!(one, two);
+                    (then, adopted) = (next, its);
+                }
+                (one, two) => {
+                    prop_assert_eq!(format!("{one:?}"), format!("{two:?}"));
+                    return Ok(());
+                }
+            }
+        }
+        then.abandon(&mut world.ledger, NOW);
+        adopted.abandon(&mut other, NOW);
+    }
+}
+
+/// The laws above would hold of nothing, too.
+#[test]
+fn a_client_that_comes_back_is_not_decided_about_again() {
+    let policy = |sticky_sessions, affinity_key| Policy {
+        backends: ["A", "B"].map(|name| backend(name, 1, false)).into(),
+        sticky_sessions,
+        affinity_key,
+        ..Policy::default()
+    };
+    let half = NOW.after(Duration::from_secs(43_200));
+    let end = Timestamp::from_millis(u64::MAX);
+    let path = || AffinityKey::Path(1.try_into().unwrap());
+    let header = || AffinityKey::Header("x-user".to_owned());
+    for (policy, session, target, expected) in [
+        (policy(true, AffinityKey::Ip), true, "/", Some(half)),
+        (policy(true, AffinityKey::None), true, "/", Some(half)),
+        (policy(true, path()), true, "/a/b", Some(half)),
+        (policy(true, AffinityKey::Ip), false, "/", None),
+        (policy(true, AffinityKey::Ip), true, "/.well-known/x", None),
+        (policy(true, AffinityKey::Ip), true, "*", None),
+        (policy(false, AffinityKey::Ip), false, "/", Some(end)),
+        (policy(false, header()), false, "/", Some(end)),
+        (policy(false, path()), false, "/a/b", None),
+        (policy(false, AffinityKey::None), false, "/", None),
+    ] {
+        let same = Same {
+            method: if target == "*" { "OPTIONS" } else { "GET" },
+            scheme: Scheme::Https,
+            fields: Vec::new(),
+            session,
+        };
+        let mut world = World::new(policy, &same);
+        let Step::Send { attempt, then } = world.begin(&same, target, &Vec::new(), NOW, 0) else {
+            panic!("{target} is not sent")
+        };
+        assert_eq!(until(&attempt), expected, "{session} {target}");
+        // While one is down, and the next attempt after a failure, is another matter.
+        let failed = Answer::Status(500);
+        let step = failed.with(|outcome| then.settle(outcome, &mut world.ledger, NOW));
+        let Step::Send { attempt, then } = step else {
+            panic!("{target} is not sent again")
+        };
+        assert_eq!(until(&attempt), None);
+        then.abandon(&mut world.ledger, NOW);
+        if let Step::Send { attempt, then } = world.begin(&same, target, &Vec::new(), NOW, 0) {
+            assert_eq!(until(&attempt), None);
+            then.abandon(&mut world.ledger, NOW);
+        }
+    }
+}
