@@ -38,6 +38,16 @@ pub(crate) fn of(
     }
 }
 
+/// How many bytes at the beginning of a target an affinity depends on, up to the end of a
+/// segment; `None` if it depends on more of it, or on the seed.
+pub(crate) fn part_of(target: &str, key: &AffinityKey) -> Option<usize> {
+    match key {
+        AffinityKey::None => None,
+        AffinityKey::Path(segments) => prefix(target, *segments).map(str::len),
+        AffinityKey::Ip | AffinityKey::Header(_) | AffinityKey::Cookie(_) => Some(0),
+    }
+}
+
 /// The path up to the end of its `count`th segment; `None` if it has fewer, or
 /// an empty one among them.
 fn prefix(target: &str, count: NonZeroU8) -> Option<&str> {

@@ -20,8 +20,8 @@ use crate::names::VARIED;
 use crate::outcome::{Class, Reason, classify, is_idempotent};
 use crate::policy::{Backend, Policy, PolicyError};
 use crate::rendezvous::{Affinity, backend_id, draw};
-use crate::session::Sessions;
-use crate::step::{BodyEnd, Cause, Outcome, Step, Tail};
+use crate::session::{Session, Sessions};
+use crate::step::{BodyEnd, Cause, Outcome, Reuse, Step, Tail};
 use crate::survey::{Survey, is_configured};
 use crate::time::{Seed, Timestamp};
 use crate::{reply, status};
@@ -122,7 +122,7 @@ impl Balancer {
     }
 
     /// Opens an exchange whose first attempt is under way already: that of another
-    /// exchange, [reused](crate::Ordinary::reusable_until) since then. While the ledger
+    /// exchange, [reused](crate::Ordinary::reuse) since then. While the ledger
     /// held nothing, to begin it would have brought that about.
     pub fn adopt(
         &self,
@@ -203,6 +203,9 @@ impl Balancer {
         seed: Seed,
     ) -> Exchange {
         let policy = &self.core.policy;
+        let session = (survey.session)
+            .filter(|_| policy.sticky_sessions)
+            .and_then(|cookie| self.core.sessions.read(cookie.value, genuine, now));
         Exchange {
             core: Arc::clone(&self.core),
             edits: request_edits(head, survey, route, &policy.session_cookie_name),
@@ -213,20 +216,32 @@ impl Balancer {
                 route.client,
                 seed,
             ),
-            session: survey
-                .session
-                .filter(|_| policy.sticky_sessions)
-                .and_then(|cookie| self.core.sessions.read(cookie.value, genuine, now)),
+            session,
             scheme: route.scheme,
             body: head.body,
             idempotent: is_idempotent(head.method) || survey.idempotency_key,
             tunnel: survey.upgrade.is_asked(),
             client: (route.client)
                 .filter(|client| (route.peer.address).is_some_and(|peer| peer != *client)),
-            usual: is_usual(head.target),
+            reuse: self.reuse(head.target, session),
             tried: Tried::default(),
             reached: false,
         }
+    }
+
+    /// For which other requests a first attempt is one, too, while every backend admits.
+    fn reuse(&self, target: &str, session: Option<Session>) -> Option<Reuse> {
+        let policy = &self.core.policy;
+        if !is_usual(target) {
+            return None;
+        }
+        if policy.sticky_sessions {
+            let until = session?.ages;
+            return Some(Reuse { until, path: 0 });
+        }
+        let path = affinity::part_of(target, &policy.affinity_key)?;
+        let until = Timestamp::END;
+        Some(Reuse { until, path })
     }
 }
 

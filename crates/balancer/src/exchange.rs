@@ -11,11 +11,10 @@ use crate::forwarding::{Additions, response_edits};
 use crate::head::{BodySize, ResponseHead, Scheme};
 use crate::ledger::{Charge, Departure, Ledger};
 use crate::outcome::{Blame, Class, Judgement, Reason, classify, judge};
-use crate::policy::AffinityKey;
 use crate::rendezvous::Affinity;
 use crate::reply;
 use crate::session::Session;
-use crate::step::{Attempt, Cause, Delivery, Ordinary, Outcome, Step, Tail};
+use crate::step::{Attempt, Cause, Delivery, Ordinary, Outcome, Reuse, Step, Tail};
 use crate::time::{Timestamp, millis};
 
 /// All that has to be remembered of a request while it is tried.
@@ -34,8 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) tunnel: bool,
     /// The client, where it is not the peer.
     pub(crate) client: Option<IpAddr>,
-    /// Whether another target, if it is a usual one, would change nothing but the affinity.
-    pub(crate) usual: bool,
+    /// For which other requests its first attempt is one, too, while every backend admits.
+    pub(crate) reuse: Option<Reuse>,
     pub(crate) tried: Tried,
     /// Whether any attempt can have reached a backend.
     pub(crate) reached: bool,
@@ -58,9 +57,7 @@ impl Exchange {
         let first = self.tried.count() == 0;
         let departure = ledger.depart(backend, now, self.core.patience());
         self.tried.insert(backend);
-        let reusable_until = self
-            .reusable_until()
-            .filter(|_| first && ledger.holds_nothing());
+        let reuse = self.reuse.filter(|_| first && ledger.holds_nothing());
         let (edits, keep) = if self.may_go_on() {
             (self.edits.clone(), self.worth_keeping())
         } else {
@@ -72,7 +69,7 @@ impl Exchange {
             keep,
             tunnel: self.tunnel,
             client: self.client,
-            ordinary: self.ordinary(backend, departure, reusable_until),
+            ordinary: self.ordinary(backend, departure, reuse),
         };
         let then = InFlight {
             exchange: self,
@@ -93,21 +90,6 @@ impl Exchange {
                 trial: false,
             },
         }
-    }
-
-    /// Until when a first attempt does not depend on the target, or the seed, while
-    /// every backend admits.
-    fn reusable_until(&self) -> Option<Timestamp> {
-        let policy = &self.core.policy;
-        let until = if policy.sticky_sessions {
-            self.session?.ages
-        } else {
-            match policy.affinity_key {
-                AffinityKey::Path(_) | AffinityKey::None => return None,
-                AffinityKey::Ip | AffinityKey::Header(_) | AffinityKey::Cookie(_) => Timestamp::END,
-            }
-        };
-        self.usual.then_some(until)
     }
 
     /// Whether another attempt is within bounds.
@@ -139,7 +121,7 @@ impl Exchange {
         &self,
         backend: usize,
         departure: Departure,
-        reusable_until: Option<Timestamp>,
+        reuse: Option<Reuse>,
     ) -> Option<Ordinary> {
         let known = !self.tunnel && !departure.trial && !self.lacks_session(backend);
         known.then_some(Ordinary {
@@ -148,7 +130,7 @@ impl Exchange {
                 backend,
                 began: departure.began,
             },
-            reusable_until,
+            reuse,
         })
     }
 

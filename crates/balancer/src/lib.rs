@@ -97,6 +97,7 @@ pub use network::Network;
 pub use outcome::Reason;
 pub use policy::{AffinityKey, Backend, Origin, Policy, PolicyError, Weight};
 pub use step::{
-    Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Ordinary, Outcome, Step, Tail,
+    Arrival, Attempt, BodyEnd, Cause, Delivery, Failure, LocalReply, Ordinary, Outcome, Reuse,
+    Step, Tail,
 };
 pub use time::{Seed, Timestamp, millis};

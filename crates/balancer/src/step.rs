@@ -59,11 +59,19 @@ pub struct Ordinary {
     pub edits: usize,
     /// Who answers for its body.
     pub tail: Tail,
-    /// Until when the attempt is one for [other requests](crate::Balancer::adopt), too:
-    /// whose head differs in the target, and that not to be `*` or under `/.well-known/`,
-    /// or in [what changes nothing](crate::Balancer::indifferent). `None` where it
-    /// depends on more.
-    pub reusable_until: Option<Timestamp>,
+    /// For which other requests the attempt is one, too; `None` where it depends on more.
+    pub reuse: Option<Reuse>,
+}
+
+/// The requests that an attempt is [one for, too](crate::Balancer::adopt): their head is
+/// the same but for the target and [what changes nothing](crate::Balancer::indifferent).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// They come earlier than this.
+    pub until: Timestamp,
+    /// So many bytes of the target are the same, too, and end a segment of the path.
+    /// It is neither `*` nor under `/.well-known/`.
+    pub path: usize,
 }
 
 /// A response of the balancer's own.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use memchr::memchr;
 
-use super::bindings::{Attempt, Ordinary};
+use super::bindings::{Attempt, Ordinary, Reuse};
 use crate::edits::{Edits, bit};
 use crate::lines;
 
@@ -37,7 +37,7 @@ impl From<Attempt> for Plan {
 }
 
 /// The last plan of a client's connection that is one for requests like its own, too
-/// (`ordinary.reusable-until` in `worker-wasm/wit/exchange.wit`). Clients that keep a
+/// (`ordinary.reuse` in `worker-wasm/wit/exchange.wit`). Clients that keep a
 /// connection mostly repeat all that matters; then the policy has nothing to decide.
 #[derive(Default)]
 pub(crate) struct Reusable(Option<Box<Kept>>);
@@ -47,8 +47,7 @@ struct Kept {
     lines: Vec<u8>,
     /// Where in there the target begins and ends.
     target: (usize, usize),
-    /// In milliseconds since the Unix epoch.
-    until: u64,
+    reuse: Reuse,
     plan: Arc<Plan>,
 }
 
@@ -60,7 +59,7 @@ impl Reusable {
         now: u64,
         indifferent: &Indifferent,
     ) -> Option<&Arc<Plan>> {
-        let kept = self.0.as_ref().filter(|kept| now < kept.until)?;
+        let kept = self.0.as_ref().filter(|kept| now < kept.reuse.until)?;
         let (start, end) = kept.target;
         let rest = lines.strip_prefix(&kept.lines[..start])?;
         let (target, fields) = rest.split_at(memchr(b'\n', rest)?);
@@ -68,25 +67,27 @@ impl Reusable {
             let before = &kept.lines[end..];
             fields == before || indifferent.rest(fields).eq(indifferent.rest(before))
         };
-        (is_usual(target) && same()).then_some(&kept.plan)
+        let part = &kept.lines[start..end][..kept.reuse.path as usize];
+        (is_usual(target) && begins(target, part) && same()).then_some(&kept.plan)
     }
 
     /// Keeps the plan for a request without a body if it says that it may be used again.
     pub(super) fn keep(&mut self, lines: Vec<u8>, plan: Arc<Plan>) {
         // No value has a line feed in it.
         const NAME: &[u8] = b"\n:path:";
-        let until = plan.ordinary.and_then(|ordinary| ordinary.reusable_until);
-        if let Some(until) = until
+        let reuse = plan.ordinary.and_then(|ordinary| ordinary.reuse);
+        if let Some(reuse) = reuse
             && lines.len() <= LONGEST
             && let Some(name) = memchr::memmem::find(&lines, NAME)
             && let start = name + NAME.len()
             && let Some(length) = memchr(b'\n', &lines[start..])
+            && reuse.path as usize <= length
         {
             let target = (start, start + length);
             self.0 = Some(Box::new(Kept {
                 lines,
                 target,
-                until,
+                reuse,
                 plan,
             }));
         }
@@ -118,6 +119,12 @@ impl Indifferent {
     }
 }
 
+/// Whether a target begins with this part, which ends a segment unless it is nothing.
+fn begins(target: &[u8], part: &[u8]) -> bool {
+    (target.strip_prefix(part))
+        .is_some_and(|rest| part.is_empty() || matches!(rest.first(), None | Some(b'/' | b'?')))
+}
+
 /// Whether a plan may be one for this target.
 fn is_usual(target: &[u8]) -> bool {
     target.starts_with(b"/")
@@ -134,7 +141,11 @@ mod tests {
         format!(":method:{method}\n:authority:a\n:path:{target}\n{fields}").into_bytes()
     }
 
-    fn plan(reusable_until: Option<u64>) -> Arc<Plan> {
+    fn plan(until: Option<u64>) -> Arc<Plan> {
+        plan_for(until.map(|until| Reuse { until, path: 0 }))
+    }
+
+    fn plan_for(reuse: Option<Reuse>) -> Arc<Plan> {
         let tail = super::super::bindings::Tail {
             backend: 1,
             began: 0,
@@ -148,7 +159,7 @@ mod tests {
             ordinary: Some(Ordinary {
                 edits: 0,
                 tail,
-                reusable_until,
+                reuse,
             }),
         })
     }
@@ -196,6 +207,31 @@ mod tests {
             let found = reusable.find(&lines(method, target, fields), now, &indifferent);
             assert_eq!(found.is_some(), expected, "{method} {target} {fields}");
         }
+    }
+
+    #[test]
+    fn a_part_of_the_path_may_have_to_be_the_same() {
+        let mut reusable = Reusable::default();
+        let reuse = Reuse { until: 1, path: 10 };
+        reusable.keep(lines("GET", "/stremio/u/x", ""), plan_for(Some(reuse)));
+        for (target, expected) in [
+            ("/stremio/u/x", true),
+            ("/stremio/u/y/z?a", true),
+            ("/stremio/u", true),
+            ("/stremio/u?a", true),
+            ("/stremio/uu", false),
+            ("/stremio/v/x", false),
+            ("/stremio/", false),
+            ("/", false),
+        ] {
+            let found = reusable.find(&lines("GET", target, ""), 0, &Indifferent::default());
+            assert_eq!(found.is_some(), expected, "{target}");
+        }
+        // Nobody has so long a part.
+        let reuse = Reuse { until: 1, path: 3 };
+        let mut reusable = Reusable::default();
+        reusable.keep(lines("GET", "/", ""), plan_for(Some(reuse)));
+        assert!(reusable.0.is_none());
     }
 
     #[test]

@@ -96,7 +96,16 @@ impl From<core::Ordinary> for wit::Ordinary {
         Self {
             edits: index(ordinary.edits),
             tail: ordinary.tail.into(),
-            reusable_until: ordinary.reusable_until.map(|until| until.as_millis()),
+            reuse: ordinary.reuse.map(Into::into),
+        }
+    }
+}
+
+impl From<core::Reuse> for wit::Reuse {
+    fn from(reuse: core::Reuse) -> Self {
+        Self {
+            until: reuse.until.as_millis(),
+            path: index(reuse.path),
         }
     }
 }

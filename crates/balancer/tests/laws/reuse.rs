@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use edgelb_balancer::{
-    AffinityKey, Attempt, Balancer, BodySize, FieldLines, Ledger, Network, Ordinary, Policy,
-    RequestHead, Scheme, Seed, Step, Timestamp,
+    AffinityKey, Attempt, Balancer, BodySize, FieldLines, Ledger, Network, Policy, RequestHead,
+    Reuse, Scheme, Seed, Step, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -61,15 +61,18 @@ fn lines(names: impl Strategy<Value = String>) -> impl Strategy<Value = Lines> {
 
 fn target() -> impl Strategy<Value = String> {
     prop_oneof![
-        8 => "/[a-z/?.]{0,12}",
+        4 => "/[a-z/?.]{0,12}",
+        4 => "/[ab]{0,2}[/?]?[ab]{0,1}",
         1 => Just("*".to_owned()),
         1 => "/\\.well-known/(acme-challenge/x|edgelb/health|x)",
     ]
 }
 
-/// Whether a caller may take a target for another.
-fn is_usual(target: &str) -> bool {
-    target.starts_with('/') && !target.starts_with("/.well-known/")
+/// Whether a caller may take a target for another, of whose bytes so many matter.
+fn stands_for(one: &str, other: &str, part: usize) -> bool {
+    let rest = other.strip_prefix(&one[..part]);
+    let same = |rest: &str| part == 0 || rest.is_empty() || rest.starts_with(['/', '?']);
+    rest.is_some_and(same) && other.starts_with('/') && !other.starts_with("/.well-known/")
 }
 
 /// What is the same for both requests.
@@ -198,8 +201,8 @@ fn undated(attempt: Attempt) -> Attempt {
     }
 }
 
-fn until(attempt: &Attempt) -> Option<Timestamp> {
-    attempt.ordinary.and_then(|it: Ordinary| it.reusable_until)
+fn reuse(attempt: &Attempt) -> Option<Reuse> {
+    attempt.ordinary.and_then(|it| it.reuse)
 }
 
 /// The fields that change nothing, by their number.
@@ -235,7 +238,10 @@ proptest! {
         let Step::Send { attempt: first, then } = first else { return Ok(()) };
         then.abandon(&mut world.ledger, now);
         let later = now.after(Duration::from_millis(waits[1]));
-        if !is_usual(&targets[1]) || until(&first).is_none_or(|until| later >= until) {
+        let may_be = |reuse: Reuse| {
+            later < reuse.until && stands_for(&targets[0], &targets[1], reuse.path)
+        };
+        if !reuse(&first).is_some_and(may_be) {
             return Ok(());
         }
         match world.begin(&same, &targets[1], &after, later, seeds[1]) {
@@ -260,7 +266,7 @@ proptest! {
         let mut world = World::new(policy, &same);
         let begun = world.begin(&same, &target, &Vec::new(), NOW, 1);
         let Step::Send { attempt, mut then } = begun else { return Ok(()) };
-        let Some(tail) = attempt.ordinary.filter(|it| it.reusable_until.is_some()) else {
+        let Some(tail) = attempt.ordinary.filter(|it| it.reuse.is_some()) else {
             then.abandon(&mut world.ledger, NOW);
             return Ok(());
         };
@@ -309,17 +315,19 @@ fn a_client_that_comes_back_is_not_decided_about_again() {
     let path = || AffinityKey::Path(1.try_into().unwrap());
     let header = || AffinityKey::Header("x-user".to_owned());
     for (policy, session, target, expected) in [
-        (policy(true, AffinityKey::Ip), true, "/", Some(half)),
-        (policy(true, AffinityKey::None), true, "/", Some(half)),
-        (policy(true, path()), true, "/a/b", Some(half)),
+        (policy(true, AffinityKey::Ip), true, "/", Some((half, 0))),
+        (policy(true, AffinityKey::None), true, "/", Some((half, 0))),
+        (policy(true, path()), true, "/a/b", Some((half, 0))),
         (policy(true, AffinityKey::Ip), false, "/", None),
         (policy(true, AffinityKey::Ip), true, "/.well-known/x", None),
         (policy(true, AffinityKey::Ip), true, "*", None),
-        (policy(false, AffinityKey::Ip), false, "/", Some(end)),
-        (policy(false, header()), false, "/", Some(end)),
-        (policy(false, path()), false, "/a/b", None),
+        (policy(false, AffinityKey::Ip), false, "/", Some((end, 0))),
+        (policy(false, header()), false, "/", Some((end, 0))),
+        (policy(false, path()), false, "/aa/b", Some((end, 3))),
+        (policy(false, path()), false, "/", None),
         (policy(false, AffinityKey::None), false, "/", None),
     ] {
+        let expected = expected.map(|(until, path)| Reuse { until, path });
         let same = Same {
             method: if target == "*" { "OPTIONS" } else { "GET" },
             scheme: Scheme::Https,
@@ -330,17 +338,17 @@ fn a_client_that_comes_back_is_not_decided_about_again() {
         let Step::Send { attempt, then } = world.begin(&same, target, &Vec::new(), NOW, 0) else {
             panic!("{target} is not sent")
         };
-        assert_eq!(until(&attempt), expected, "{session} {target}");
+        assert_eq!(reuse(&attempt), expected, "{session} {target}");
         // While one is down, and the next attempt after a failure, is another matter.
         let failed = Answer::Status(500);
         let step = failed.with(|outcome| then.settle(outcome, &mut world.ledger, NOW));
         let Step::Send { attempt, then } = step else {
             panic!("{target} is not sent again")
         };
-        assert_eq!(until(&attempt), None);
+        assert_eq!(reuse(&attempt), None);
         then.abandon(&mut world.ledger, NOW);
         if let Step::Send { attempt, then } = world.begin(&same, target, &Vec::new(), NOW, 0) {
-            assert_eq!(until(&attempt), None);
+            assert_eq!(reuse(&attempt), None);
             then.abandon(&mut world.ledger, NOW);
         }
     }
