@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::load::Varying;
 use crate::process::{Memory, Process, free_address};
 use crate::stage::Stage;
 use commands::{Start, edgelb, wasmtime};
@@ -27,6 +28,8 @@ pub(crate) enum Contender {
     Native,
     /// `edgelb serve`
     Edgelb,
+    /// The same, for clients none of whose requests is like the one before.
+    EdgelbDecided,
     /// `edgelb serve --door wasi-http`
     EdgelbWasiHttp,
     /// `wasmtime serve`, with the component of that door.
@@ -50,6 +53,7 @@ impl Contender {
             Self::Haproxy => "haproxy",
             Self::Native => "native",
             Self::Edgelb => "edgelb",
+            Self::EdgelbDecided => "edgelb_decided",
             Self::EdgelbWasiHttp => "edgelb_wasi_http",
             Self::Wasmtime => "wasmtime",
         }
@@ -63,6 +67,7 @@ impl Contender {
             Self::Haproxy => "HAProxy",
             Self::Native => "plain Rust (hyper), same edits",
             Self::Edgelb => "**edgelb**, exchange door",
+            Self::EdgelbDecided => "the same, every request decided anew",
             Self::EdgelbWasiHttp => "edgelb, wasi:http door",
             Self::Wasmtime => "`wasmtime serve`, same component",
         }
@@ -74,7 +79,25 @@ impl Contender {
             Self::Direct => None,
             Self::Nginx => Some("nginx"),
             Self::Haproxy => Some("haproxy"),
-            Self::Native | Self::Edgelb | Self::EdgelbWasiHttp | Self::Wasmtime => Some("edgelb"),
+            Self::Native
+            | Self::Edgelb
+            | Self::EdgelbDecided
+            | Self::EdgelbWasiHttp
+            | Self::Wasmtime => Some("edgelb"),
+        }
+    }
+
+    /// What its clients change from request to request.
+    pub(crate) fn varying(self) -> Varying {
+        match self {
+            Self::EdgelbDecided => Varying::Fields,
+            Self::Direct
+            | Self::Nginx
+            | Self::Haproxy
+            | Self::Native
+            | Self::Edgelb
+            | Self::EdgelbWasiHttp
+            | Self::Wasmtime => Varying::Target,
         }
     }
 
@@ -84,7 +107,9 @@ impl Contender {
             Self::Direct | Self::Native => return None,
             Self::Nginx => (PathBuf::from("nginx"), "-v"),
             Self::Haproxy => (PathBuf::from("haproxy"), "-v"),
-            Self::Edgelb | Self::EdgelbWasiHttp => (edgelb().ok()?, "--version"),
+            Self::Edgelb | Self::EdgelbDecided | Self::EdgelbWasiHttp => {
+                (edgelb().ok()?, "--version")
+            }
             Self::Wasmtime => (wasmtime(), "--version"),
         };
         let output = Command::new(program).arg(argument).output().ok()?;
@@ -109,7 +134,7 @@ impl Contender {
             Self::Nginx => Some(start.nginx()?),
             Self::Haproxy => Some(start.haproxy()?),
             Self::Native => Some(start.native()?),
-            Self::Edgelb => Some(start.edgelb("exchange")?),
+            Self::Edgelb | Self::EdgelbDecided => Some(start.edgelb("exchange")?),
             Self::EdgelbWasiHttp => Some(start.edgelb("wasi-http")?),
             Self::Wasmtime => Some(start.wasmtime()?),
         };

@@ -1,6 +1,7 @@
 //! One client: an address, a connection kept alive, a cookie.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -19,10 +20,21 @@ pub(crate) enum Cookies {
     Ignore,
 }
 
+/// What a client changes from request to request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Varying {
+    /// The target, as every client does.
+    Target,
+    /// A field as well, of which nobody knows what it means to a proxy.
+    Fields,
+}
+
 /// A client, connected.
 pub(super) struct Client {
     stream: TcpStream,
     request: Vec<u8>,
+    numbers: Vec<Range<usize>>,
+    varying: Varying,
     wants_cookie: bool,
     buffer: Vec<u8>,
 }
@@ -40,6 +52,7 @@ impl Client {
         number: usize,
         server: SocketAddr,
         cookies: Cookies,
+        varying: Varying,
     ) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((address(number), 0)))?;
@@ -48,9 +61,12 @@ impl Client {
             .await
             .with_context(|| format!("cannot connect to `{server}`"))?;
         stream.set_nodelay(true)?;
+        let request = request(None, varying);
         Ok(Self {
             stream,
-            request: request(None),
+            numbers: numbers(&request),
+            request,
+            varying,
             wants_cookie: cookies == Cookies::Keep,
             buffer: vec![0; 16 << 10],
         })
@@ -69,6 +85,9 @@ impl Client {
     /// Sends one request.
     pub(super) async fn once(&mut self) -> anyhow::Result<()> {
         self.stream.write_all(&self.request).await?;
+        for number in &self.numbers {
+            count_up(&mut self.request[number.clone()]);
+        }
         self.receive().await
     }
 
@@ -86,7 +105,8 @@ impl Client {
             if self.wants_cookie
                 && let Some(cookie) = head.cookie
             {
-                self.request = request(Some(cookie));
+                self.request = request(Some(cookie), self.varying);
+                self.numbers = numbers(&self.request);
                 self.wants_cookie = false;
             }
             match filled.checked_sub(head.length) {
@@ -104,21 +124,48 @@ fn address(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 1, high, low)
 }
 
+/// A number that counts requests, before the first.
+const COUNTED: &[u8] = b"=000001";
+
 /// What a small client sends.
-fn request(cookie: Option<&str>) -> Vec<u8> {
+fn request(cookie: Option<&str>, varying: Varying) -> Vec<u8> {
     let mut request = String::from(
-        "GET /api/v1/items?page=1 HTTP/1.1\r\n\
+        "GET /api/v1/items?page=000001 HTTP/1.1\r\n\
          Host: bench.example\r\n\
          User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
          Accept: application/json, text/plain, */*\r\n\
          Accept-Encoding: gzip, deflate\r\n\
          Accept-Language: en-GB,en;q=0.5\r\n",
     );
+    match varying {
+        Varying::Target => {}
+        Varying::Fields => request.push_str("X-Position: page=000001\r\n"),
+    }
     if let Some(cookie) = cookie {
         request.extend(["Cookie: ", cookie, "\r\n"]);
     }
     request.push_str("\r\n");
     request.into_bytes()
+}
+
+/// Where a request has numbers.
+fn numbers(request: &[u8]) -> Vec<Range<usize>> {
+    let windows = request.windows(COUNTED.len()).enumerate();
+    let found = windows.filter(|&(_, bytes)| bytes == COUNTED);
+    found
+        .map(|(start, _)| start + 1..start + COUNTED.len())
+        .collect()
+}
+
+/// Counts a number up.
+fn count_up(digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        if *digit < b'9' {
+            *digit += 1;
+            return;
+        }
+        *digit = b'0';
+    }
 }
 
 /// Reads a response head; `None` if it is not complete yet.
@@ -171,6 +218,21 @@ mod tests {
         ] {
             assert!(parse(response).is_err());
         }
+    }
+
+    #[test]
+    fn no_request_is_like_the_one_before() {
+        let mut sent = request(Some("a=0"), Varying::Fields);
+        for number in numbers(&sent) {
+            (0..99).for_each(|_| count_up(&mut sent[number.clone()]));
+        }
+        let sent = String::from_utf8(sent).unwrap();
+        assert!(
+            sent.starts_with("GET /api/v1/items?page=000100 HTTP"),
+            "{sent}"
+        );
+        assert!(sent.contains("X-Position: page=000100\r\n"), "{sent}");
+        assert!(sent.contains("Cookie: a=0\r\n"), "{sent}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use futures_util::future::try_join_all;
 
 use client::Client;
-pub(crate) use client::Cookies;
+pub(crate) use client::{Cookies, Varying};
 use pace::Pace;
 pub(crate) use transfer::{download, upload};
 
@@ -39,12 +39,14 @@ impl Load {
         addresses: &[SocketAddr],
         clients: usize,
         cookies: Cookies,
+        varying: Varying,
     ) -> anyhow::Result<Self> {
         let clients: Vec<_> = (0..clients).zip(addresses.iter().cycle()).collect();
         let mut connected = Vec::with_capacity(clients.len());
         for some in clients.chunks(AT_ONCE) {
             let some = some.iter();
-            let some = some.map(|&(number, &address)| Client::connect(number, address, cookies));
+            let some =
+                some.map(|&(number, &address)| Client::connect(number, address, cookies, varying));
             connected.extend(try_join_all(some).await?);
         }
         Ok(Self(connected))

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{AMPLE, Options, progress};
 use crate::contenders::Contender;
 use crate::cores::Cores;
-use crate::load::Load;
+use crate::load::{Load, Varying};
 use crate::report::{Bar, Bound, Findings, rounded};
 use crate::stage::Stage;
 
@@ -77,7 +77,8 @@ async fn busy(contender: Contender, options: &Options, cores: Cores) -> anyhow::
     let running = contender.start(&stage, 1)?;
     running.forget_peak()?;
     let before = running.memory()?.now;
-    let mut load = Load::connect(&running.addresses, BUSY, options.cookies).await?;
+    let mut load =
+        Load::connect(&running.addresses, BUSY, options.cookies, Varying::Target).await?;
     load.saturate(options.duration).await?;
     Ok((before, running.memory()?.peak))
 }
@@ -86,7 +87,8 @@ async fn idle(contender: Contender, options: &Options, cores: Cores) -> anyhow::
     let stage = Stage::set(cores.split(1), IDLE + 64)?;
     let _backends = stage.nginx()?;
     let running = contender.start(&stage, 1)?;
-    let mut load = Load::connect(&running.addresses, IDLE, options.cookies).await?;
+    let mut load =
+        Load::connect(&running.addresses, IDLE, options.cookies, Varying::Target).await?;
     load.once().await?;
     Ok(running.memory()?.now)
 }

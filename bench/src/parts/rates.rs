@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Options, WARM_UP, progress};
 use crate::contenders::{Contender, Running};
 use crate::cores::Cores;
-use crate::load::Load;
+use crate::load::{Load, Varying};
 use crate::machine::Watch;
 use crate::probe;
 use crate::report::{Bar, Bound, Findings, rounded};
@@ -64,7 +64,7 @@ pub(super) async fn run(options: &Options, cores: Cores) -> anyhow::Result<Rates
         running,
         async |round, contender, running| {
             let name = contender.name();
-            let figures = turn(running, threads, options)
+            let figures = turn(running, threads, contender.varying(), options)
                 .await
                 .with_context(|| format!("`{name}` in round {round}"))?;
             progress(format_args!(
@@ -89,10 +89,12 @@ pub(super) async fn run(options: &Options, cores: Cores) -> anyhow::Result<Rates
 pub(super) async fn turn(
     running: &Running,
     threads: usize,
+    varying: Varying,
     options: &Options,
 ) -> anyhow::Result<Figures> {
     let clients = usize::from(options.clients);
-    let mut load = Load::connect(&running.addresses, clients, options.cookies).await?;
+    let connected = Load::connect(&running.addresses, clients, options.cookies, varying);
+    let mut load = connected.await?;
     load.saturate(WARM_UP).await?;
 
     let watch = Watch::start()?;
@@ -154,7 +156,7 @@ impl Findings for Rates {
     }
 
     /// `A_cpu_vs_B`, `A_rate_vs_B` and `A_p99_vs_B`: A's figure divided by B's,
-    /// for A either door of edgelb and B any other proxy.
+    /// for A edgelb, by either door, and B any other proxy.
     fn ratios(&self) -> BTreeMap<String, f64> {
         const FIGURES: [(&str, Figure); 3] = [
             ("cpu", |it| it.cpu_us),
@@ -162,7 +164,11 @@ impl Findings for Rates {
             ("p99", |it| it.p99_us),
         ];
         let mut ratios = BTreeMap::new();
-        for one in [Contender::Edgelb, Contender::EdgelbWasiHttp] {
+        for one in [
+            Contender::Edgelb,
+            Contender::EdgelbDecided,
+            Contender::EdgelbWasiHttp,
+        ] {
             for other in [
                 Contender::Native,
                 Contender::Nginx,

@@ -13,7 +13,7 @@ use super::{Options, WARM_UP, progress};
 use crate::backend::{Backend, Got};
 use crate::contenders::{Contender, Running};
 use crate::cores::Cores;
-use crate::load::Load;
+use crate::load::{Load, Varying};
 use crate::report::{Bar, Bound, Findings, rounded};
 use crate::stage::Stage;
 
@@ -134,7 +134,13 @@ async fn outage(running: &Running, stage: &Stage, options: &Options) -> anyhow::
 
 async fn connect(running: &Running, options: &Options) -> anyhow::Result<Load> {
     let clients = options.clients.into();
-    Load::connect(&running.addresses, clients, options.cookies).await
+    Load::connect(
+        &running.addresses,
+        clients,
+        options.cookies,
+        Varying::Target,
+    )
+    .await
 }
 
 /// The share of requests that went by a connection which was there, in percent.

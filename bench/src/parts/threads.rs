@@ -10,6 +10,7 @@ use super::rates::{Figures, turn};
 use super::{Options, progress};
 use crate::contenders::Contender;
 use crate::cores::Cores;
+use crate::load::Varying;
 use crate::report::{Bar, Findings, rounded};
 use crate::rounds::{Rounds, alternate};
 use crate::stage::Stage;
@@ -38,7 +39,7 @@ pub(super) async fn run(options: &Options, cores: Cores) -> anyhow::Result<Threa
         running,
         async |round, (contender, threads), it| {
             let name = contender.name();
-            let figures = turn(it, threads, options)
+            let figures = turn(it, threads, Varying::Target, options)
                 .await
                 .with_context(|| format!("`{name}` with {threads} threads in round {round}"))?;
             progress(format_args!(
