@@ -8,10 +8,13 @@ use crate::lines;
 #[derive(Debug)]
 pub(crate) struct Edits {
     text: Vec<u8>,
-    edits: Vec<Edit>,
-    /// The lengths of the names that are removed, a bit each: most fields have
-    /// another, and are not looked at further.
+    /// Those that take out what there is.
+    removed: Vec<Edit>,
+    /// The lengths of their names, a bit each: most fields have another, and are not
+    /// looked at further.
     lengths: u64,
+    /// Those that add what is not taken out again.
+    added: Vec<Edit>,
 }
 
 /// Field lines, and what is done to them on their way out: nothing is copied
@@ -48,8 +51,8 @@ impl<'a> Edited<'a> {
     }
 }
 
-/// Room for the edits that an ordinary message has.
-const USUAL: usize = 12;
+/// Room for the edits of each kind that an ordinary message has.
+const USUAL: usize = 8;
 
 /// Where the parts of an edit are.
 #[derive(Clone, Copy, Debug)]
@@ -71,29 +74,37 @@ enum Kind {
 /// No edits.
 pub(crate) static NONE: Edits = Edits {
     text: Vec::new(),
-    edits: Vec::new(),
+    removed: Vec::new(),
     lengths: 0,
+    added: Vec::new(),
 };
 
 impl Edits {
     /// Reads packed lines. What is no edit is left out: the component is ours,
     /// but its bytes are input all the same.
     pub(crate) fn read(text: Vec<u8>) -> Self {
-        let mut edits = Vec::with_capacity(USUAL);
+        let mut removed = Vec::with_capacity(USUAL);
+        let mut added = Vec::<Edit>::with_capacity(USUAL);
         let (mut lengths, mut start) = (0, 0);
         for end in memchr_iter(b'\n', &text) {
             if let Some(edit) = edit(&text, start, end) {
                 if edit.kind != Kind::Append {
+                    // What comes later takes what was added before.
+                    added.retain(|before| before.name(&text) != edit.name(&text));
                     lengths |= bit(edit.colon - edit.start);
+                    removed.push(edit);
                 }
-                edits.push(edit);
+                if edit.kind != Kind::Remove {
+                    added.push(edit);
+                }
             }
             start = end + 1;
         }
         Self {
             text,
-            edits,
+            removed,
             lengths,
+            added,
         }
     }
 
@@ -101,15 +112,11 @@ impl Edits {
     /// that are set or appended follow; pseudo-header fields go.
     fn each<'a>(&'a self, lines: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let stays = |&(name, _): &(&[u8], &[u8])| {
-            self.lengths & bit(name.len()) == 0 || !self.removes(&self.edits, name)
+            let may_go = self.lengths & bit(name.len()) != 0;
+            !(may_go && self.removed.iter().any(|it| it.name(&self.text) == name))
         };
-        let added = self.edits.iter().enumerate().filter_map(|(index, edit)| {
-            // What comes later takes what was added before.
-            let later = self.edits.get(index + 1..).unwrap_or_default();
-            let name = self.name(edit);
-            let stays = edit.kind != Kind::Remove && !self.removes(later, name);
-            stays.then(|| (name, &self.text[edit.colon + 1..edit.end]))
-        });
+        let added = self.added.iter();
+        let added = added.map(|it| (it.name(&self.text), &self.text[it.colon + 1..it.end]));
         lines::each(lines).filter(stays).chain(added)
     }
 
@@ -117,13 +124,11 @@ impl Edits {
     pub(crate) const fn of<'a>(&'a self, lines: &'a [u8]) -> Edited<'a> {
         Edited { lines, edits: self }
     }
+}
 
-    fn removes(&self, edits: &[Edit], name: &[u8]) -> bool {
-        (edits.iter()).any(|edit| edit.kind != Kind::Append && self.name(edit) == name)
-    }
-
-    fn name(&self, edit: &Edit) -> &[u8] {
-        &self.text[edit.start..edit.colon]
+impl Edit {
+    fn name<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        &text[self.start..self.colon]
     }
 }
 

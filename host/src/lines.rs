@@ -5,11 +5,13 @@
 //! ([why](../../docs/decisions/packed-field-lines.md)).
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use http_body::Body as _;
 use memchr::memchr;
+use memchr::memmem::Finder;
 
 use crate::body::Body;
 use crate::exchange::bindings::{BodySize, IpAddress};
@@ -141,6 +143,17 @@ pub(crate) fn fields(lines: &[u8]) -> &[u8] {
     rest
 }
 
+/// The values of the fields `Connection`. Others are passed over many bytes at a time.
+pub(crate) fn connection(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
+    static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("connection:"));
+    let found = NAME.find_iter(lines);
+    let begins = found.filter(|&start| start == 0 || lines[start - 1] == b'\n');
+    begins.map(|start| {
+        let value = &lines[start + NAME.needle().len()..];
+        &value[..memchr(b'\n', value).unwrap_or(value.len())]
+    })
+}
+
 /// The value of the first field of this name, which is one of lower case.
 pub(crate) fn find<'a>(lines: &'a [u8], name: &str) -> Option<&'a [u8]> {
     each(lines)
@@ -150,6 +163,7 @@ pub(crate) fn find<'a>(lines: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// Writes a field as HTTP/1.1 has it.
 pub(crate) fn write(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -207,6 +221,15 @@ mod tests {
             pack(&unpack(lines)),
             b"b:1\nb:3\na:2\nx-latin:caf\xe9\nempty:\n"
         );
+    }
+
+    #[test]
+    fn connection_is_no_other_name_and_no_value() {
+        let found = |lines| connection(lines).collect::<Vec<_>>();
+        let others = b"proxy-connection:1\na:connection:2\nconnections:3\n";
+        assert!(found(&others[..]).is_empty());
+        let fields = b"connection:\na:1\nconnection:close\nb:connection:2\nconnection:x";
+        assert_eq!(found(&fields[..]), [&b""[..], b"close", b"x"]);
     }
 
     #[test]

@@ -11,6 +11,10 @@ use crate::time::Timestamp;
 
 /// What to do next.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are sent, and taken apart at once: a box would be one more allocation"
+)]
 pub enum Step {
     /// Perform this attempt, then settle (or abandon) the token.
     Send {

@@ -293,12 +293,10 @@ fn twice<T>(mut call: impl FnMut() -> wasmtime::Result<T>) -> wasmtime::Result<T
 
 /// Whether a response is ordinary, as the policy's interface has it.
 fn is_ordinary(response: &PackedResponse) -> bool {
-    let usual = |(name, value): (&[u8], &[u8])| {
-        name != b"connection"
-            || value.eq_ignore_ascii_case(b"keep-alive")
-            || value.eq_ignore_ascii_case(b"close")
+    let usual = |value: &[u8]| {
+        value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
     };
-    matches!(response.status.as_u16(), 200..=499) && lines::each(&response.lines).all(usual)
+    matches!(response.status.as_u16(), 200..=499) && lines::connection(&response.lines).all(usual)
 }
 
 /// A backend's response, as the client gets it.

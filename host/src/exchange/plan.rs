@@ -7,7 +7,6 @@ use memchr::memchr;
 
 use super::bindings::{Attempt, Ordinary, Reuse};
 use crate::edits::{Edits, bit};
-use crate::lines;
 
 /// The longest head that is kept to compare others with, in bytes.
 const LONGEST: usize = 8 << 10;
@@ -110,12 +109,17 @@ impl Indifferent {
         }
     }
 
-    /// All other fields.
-    fn rest<'a>(&self, lines: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        lines::each(lines).filter(|&(name, _)| {
-            let may_be = self.lengths & bit(name.len()) != 0;
-            !(may_be && self.names.iter().any(|it| it.as_bytes() == name))
-        })
+    /// The lines of all other fields.
+    fn rest<'a>(&self, lines: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let lines = lines.split(|&byte| byte == b'\n');
+        lines.filter(|line| !self.has(line))
+    }
+
+    fn has(&self, line: &[u8]) -> bool {
+        let colon = line.iter().position(|&byte| byte == b':');
+        let name = &line[..colon.unwrap_or(0)];
+        let may_be = self.lengths & bit(name.len()) != 0;
+        may_be && self.names.iter().any(|it| it.as_bytes() == name)
     }
 }
 

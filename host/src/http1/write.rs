@@ -176,7 +176,7 @@ fn frame(
 /// unless it is asked for, `Connection`.
 fn pass(out: &mut Vec<u8>, fields: Edited<'_>, length: Length, connection: bool) -> Passed {
     let mut passed = Passed::default();
-    for (name, value) in fields.each() {
+    fields.each().for_each(|(name, value)| {
         match name {
             b"content-length" => {
                 let stays = !passed.length
@@ -187,16 +187,16 @@ fn pass(out: &mut Vec<u8>, fields: Edited<'_>, length: Length, connection: bool)
                     };
                 passed.length |= stays;
                 if !stays {
-                    continue;
+                    return;
                 }
             }
-            b"transfer-encoding" | b"host" => continue,
-            b"connection" if !connection => continue,
+            b"transfer-encoding" | b"host" => return,
+            b"connection" if !connection => return,
             b"date" => passed.date = true,
             _ => {}
         }
         lines::write(out, name, value);
-    }
+    });
     passed
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Extensions, Request, StatusCode};
+use tokio::time::Instant;
 
 use super::connect::Connector;
 use super::connection::Connection;
@@ -59,19 +60,22 @@ impl Client {
         };
         let mut upload = Upload::new(request.body, |out, body| head.write(out, body));
         loop {
-            let mut lease = match origin.kept().await {
+            let mut now = Instant::now();
+            let mut lease = match origin.kept(now).await {
                 Some(lease) => lease,
                 None => {
                     let (scheme, authority) = (&origin.scheme, &origin.authority);
                     let streams = self.connector.connect(scheme, authority, timeouts.connect);
                     // What it takes is not held for requests that need none.
-                    origin.lease(Connection::new(Box::pin(streams).await?))
+                    let connection = Connection::new(Box::pin(streams).await?);
+                    now = Instant::now();
+                    origin.lease(connection)
                 }
             };
             let connection = lease.connection();
             let served = connection.has_served();
             let error = match connection
-                .exchange(&mut upload, method, interim, timeouts)
+                .exchange(&mut upload, method, interim, timeouts, now)
                 .await
             {
                 Ok(head) => return receive(head, lease, upload, timeouts),

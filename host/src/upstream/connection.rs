@@ -55,17 +55,18 @@ impl Connection {
         self.served
     }
 
-    /// Sends a request of this method and waits for the head of the response, with
-    /// the rest of the request perhaps yet to be sent.
+    /// Sends a request of this method, from now on, and waits for the head of the
+    /// response, with the rest of the request perhaps yet to be sent.
     pub(super) async fn exchange(
         &mut self,
         upload: &mut Upload,
         method: &Method,
         interim: Option<&InterimSink>,
         timeouts: Timeouts,
+        now: Instant,
     ) -> Result<ResponseHead, SendError> {
         let within = timeouts.first_byte;
-        self.timer.as_mut().reset(Instant::now() + within);
+        self.timer.as_mut().reset(now + within);
         let (mut answered, mut broken) = (false, false);
         let head = poll_fn(|cx| {
             if let Some(writer) = self.writer.as_mut().filter(|_| !broken)
@@ -91,9 +92,10 @@ impl Connection {
                     Ok(None) => {}
                 }
                 match self.input.poll_fill(cx, &mut self.reader) {
+                    // What comes first is nearly always the response.
+                    Poll::Ready(Ok(true)) if !answered => answered = true,
                     Poll::Ready(Ok(true)) => {
-                        answered = true;
-                        // Whatever comes that is no response puts nothing off.
+                        // Whatever comes that is none puts nothing off.
                         let now = Instant::now();
                         if now >= self.timer.deadline() {
                             match upload.patience(now, within) {
@@ -165,16 +167,16 @@ impl Connection {
 
     /// A response is over. Whether there may be another request: then it is idle
     /// from now on.
-    pub(super) fn rest(&mut self) -> bool {
+    pub(super) fn rest(&mut self, now: Instant) -> bool {
         self.input.rest();
         self.served = true;
-        self.since = Instant::now();
+        self.since = now;
         self.persistent && self.writer.is_some() && self.input.is_empty()
     }
 
     /// Whether it was idle too long.
-    pub(super) fn is_spent(&self) -> bool {
-        self.since.elapsed() >= self.keep
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= self.keep
     }
 
     /// Whether an idle connection is still open, and silent as it should be.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
 use rustc_hash::FxBuildHasher;
+use tokio::time::Instant;
 
 use super::connection::{Connection, KEEP};
 
@@ -71,11 +72,11 @@ impl Origins {
 
 impl Origin {
     /// A connection that waits, if one does that is of use.
-    pub(super) async fn kept(self: &Arc<Self>) -> Option<Lease> {
+    pub(super) async fn kept(self: &Arc<Self>, now: Instant) -> Option<Lease> {
         loop {
             let mut connection = lock(&self.idle).connections.pop_back()?;
-            let usable =
-                !connection.is_spent() && poll_fn(|cx| Poll::Ready(connection.is_quiet(cx))).await;
+            let usable = !connection.is_spent(now)
+                && poll_fn(|cx| Poll::Ready(connection.is_quiet(cx))).await;
             if usable {
                 return Some(self.lease(connection));
             }
@@ -95,11 +96,11 @@ impl Origin {
         lock(&self.idle).connections.clear();
     }
 
-    fn keep(self: &Arc<Self>, connection: Connection) {
+    fn keep(self: &Arc<Self>, connection: Connection, now: Instant) {
         let mut idle = lock(&self.idle);
         let connections = &mut idle.connections;
         while connections.len() >= KEEP_MOST
-            || connections.front().is_some_and(Connection::is_spent)
+            || connections.front().is_some_and(|it| it.is_spent(now))
         {
             connections.pop_front();
         }
@@ -118,9 +119,9 @@ async fn sweep(origin: Weak<Origin>) {
         let Some(origin) = origin.upgrade() else {
             return;
         };
-        let mut idle = lock(&origin.idle);
+        let (mut idle, now) = (lock(&origin.idle), Instant::now());
         idle.connections
-            .retain_mut(|connection| !connection.is_spent() && connection.lies_quiet());
+            .retain_mut(|connection| !connection.is_spent(now) && connection.lies_quiet());
         if idle.connections.is_empty() {
             idle.swept = false;
             return;
@@ -131,8 +132,9 @@ async fn sweep(origin: Weak<Origin>) {
 impl Lease {
     /// Puts the connection among those that wait, if it can be used again.
     pub(super) fn give_back(mut self) {
-        if self.connection.rest() {
-            self.origin.keep(self.connection);
+        let now = Instant::now();
+        if self.connection.rest(now) {
+            self.origin.keep(self.connection, now);
         }
     }
 
