@@ -1,9 +1,10 @@
 //! An attempt as the policy plans it, and its use for the requests after it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use memchr::memchr;
+use memchr::memmem::Finder;
+use memchr::{memchr, memrchr};
 
 use super::bindings::{Attempt, Ordinary, Reuse};
 use crate::edits::{Edits, bit};
@@ -39,7 +40,7 @@ impl From<Attempt> for Plan {
 /// (`ordinary.reuse` in `worker-wasm/wit/exchange.wit`). Clients that keep a
 /// connection mostly repeat all that matters; then the policy has nothing to decide.
 #[derive(Default)]
-pub(crate) struct Reusable(Option<Box<Kept>>);
+pub(crate) struct Reusable(Option<Kept>);
 
 struct Kept {
     /// The head of a request without a body that it was made for.
@@ -64,7 +65,8 @@ impl Reusable {
         let (target, fields) = rest.split_at(memchr(b'\n', rest)?);
         let same = || {
             let before = &kept.lines[end..];
-            fields == before || indifferent.rest(fields).eq(indifferent.rest(before))
+            let (fields, before) = from_difference(fields, before);
+            indifferent.rest(fields).eq(indifferent.rest(before))
         };
         let part = &kept.lines[start..end][..kept.reuse.path as usize];
         (is_usual(target) && begins(target, part) && same()).then_some(&kept.plan)
@@ -73,22 +75,22 @@ impl Reusable {
     /// Keeps the plan for a request without a body if it says that it may be used again.
     pub(super) fn keep(&mut self, lines: Vec<u8>, plan: Arc<Plan>) {
         // No value has a line feed in it.
-        const NAME: &[u8] = b"\n:path:";
+        static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n:path:"));
         let reuse = plan.ordinary.and_then(|ordinary| ordinary.reuse);
         if let Some(reuse) = reuse
             && lines.len() <= LONGEST
-            && let Some(name) = memchr::memmem::find(&lines, NAME)
-            && let start = name + NAME.len()
+            && let Some(name) = NAME.find(&lines)
+            && let start = name + NAME.needle().len()
             && let Some(length) = memchr(b'\n', &lines[start..])
             && reuse.path as usize <= length
         {
             let target = (start, start + length);
-            self.0 = Some(Box::new(Kept {
+            self.0 = Some(Kept {
                 lines,
                 target,
                 reuse,
                 plan,
-            }));
+            });
         }
     }
 }
@@ -121,6 +123,16 @@ impl Indifferent {
         let may_be = self.lengths & bit(name.len()) != 0;
         may_be && self.names.iter().any(|it| it.as_bytes() == name)
     }
+}
+
+/// From the beginning of the first line that is different.
+fn from_difference<'a>(one: &'a [u8], other: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    let (words, _) = one.as_chunks::<8>();
+    let (others, _) = other.as_chunks::<8>();
+    let pairs = words.iter().zip(others);
+    let same = 8 * pairs.take_while(|(one, other)| one == other).count();
+    let line = memrchr(b'\n', &one[..same]).unwrap_or(0);
+    (&one[line..], &other[line..])
 }
 
 /// Whether a target begins with this part, which ends a segment unless it is nothing.
