@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::RangeFrom;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 
+use crate::load::Varying;
 use crate::process::free_address;
 
 /// By how much a count may grow: a part in twenty.
@@ -62,7 +64,8 @@ pub(crate) fn check(options: &Options) -> anyhow::Result<()> {
     let counts = Counts::from([
         ("policy".to_owned(), policy(programs)?),
         ("decision".to_owned(), decision(programs)?),
-        ("request".to_owned(), request(programs)?),
+        ("request".to_owned(), request(programs, Varying::Fields)?),
+        ("repeated".to_owned(), request(programs, Varying::Target)?),
     ]);
     let mut baseline: BTreeMap<String, Counts> = match fs::read(&options.baseline) {
         Ok(text) => serde_json::from_slice(&text)
@@ -145,17 +148,18 @@ fn decision(programs: &Path) -> anyhow::Result<u64> {
     collected(&said).map(|all| all / u64::from(COUNT + 1))
 }
 
-/// Of one request through `edgelb serve`, all of its threads.
-fn request(programs: &Path) -> anyhow::Result<u64> {
+/// Of one request through `edgelb serve`, all of its threads: decided by itself, or a
+/// repetition of the one before as far as it matters.
+fn request(programs: &Path, varying: Varying) -> anyhow::Result<u64> {
     let directory =
         std::env::temp_dir().join(format!("edgelb-instructions-{}", std::process::id()));
     fs::create_dir(&directory)?;
-    let counted = count_requests(programs, &directory);
+    let counted = count_requests(programs, &directory, varying);
     fs::remove_dir_all(&directory)?;
     counted
 }
 
-fn count_requests(programs: &Path, directory: &Path) -> anyhow::Result<u64> {
+fn count_requests(programs: &Path, directory: &Path, varying: Varying) -> anyhow::Result<u64> {
     let backends = [backend()?, backend()?];
     let address = free_address()?;
     let mut command = callgrind(&["--instr-atstart=no"]);
@@ -174,7 +178,7 @@ fn count_requests(programs: &Path, directory: &Path) -> anyhow::Result<u64> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(|_| missing())?;
-    let loaded = load(&mut proxy, address);
+    let loaded = load(&mut proxy, address, varying);
     // SIGTERM: killed, valgrind would tell nothing.
     let stopped = Command::new("kill").arg(proxy.id().to_string()).status();
     if !stopped.as_ref().is_ok_and(ExitStatus::success) {
@@ -189,7 +193,7 @@ fn count_requests(programs: &Path, directory: &Path) -> anyhow::Result<u64> {
 }
 
 /// One client, one connection, a session.
-fn load(proxy: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
+fn load(proxy: &mut Child, address: SocketAddr, varying: Varying) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut stream = loop {
         if let Ok(stream) = TcpStream::connect(address) {
@@ -202,19 +206,29 @@ fn load(proxy: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
     };
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let head = ask(&mut stream, "")?;
+    let head = ask(&mut stream, 0, "")?;
     let session = head
         .split_once("edgelb=")
         .and_then(|(_, rest)| rest.split(';').next())
         .context("no session is set")?;
-    let cookie = format!("cookie: a=1; edgelb={session}; b=2\r\n");
-    for _ in 0..WARM_UP {
-        ask(&mut stream, &cookie)?;
-    }
+    let fields = |number| {
+        let position = match varying {
+            Varying::Target => 1_000,
+            Varying::Fields => number,
+        };
+        format!("x-position: {position}\r\ncookie: a=1; edgelb={session}; b=2\r\n")
+    };
+    // Numbers of as many digits.
+    let mut numbers = 1_000..;
+    let mut ask_many = |count: u32, numbers: &mut RangeFrom<u32>| {
+        for number in numbers.take(count as usize) {
+            ask(&mut stream, number, &fields(number))?;
+        }
+        anyhow::Ok(())
+    };
+    ask_many(WARM_UP, &mut numbers)?;
     instrument(proxy, "on")?;
-    for _ in 0..COUNT {
-        ask(&mut stream, &cookie)?;
-    }
+    ask_many(COUNT, &mut numbers)?;
     // The last line is written once others could have come.
     thread::sleep(Duration::from_millis(200));
     instrument(proxy, "off")
@@ -236,12 +250,12 @@ fn instrument(proxy: &Child, state: &str) -> anyhow::Result<()> {
 }
 
 /// Asks as a browser does; answers the head.
-fn ask(stream: &mut TcpStream, cookie: &str) -> anyhow::Result<String> {
+fn ask(stream: &mut TcpStream, number: u32, fields: &str) -> anyhow::Result<String> {
     let request = format!(
-        "GET /stream/movie/tt0111161.json HTTP/1.1\r\nhost: lb.example\r\n\
+        "GET /stream/movie/tt{number:07}.json HTTP/1.1\r\nhost: lb.example\r\n\
          user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0\r\n\
          accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
-         accept-language: en-GB,en;q=0.5\r\naccept-encoding: gzip, deflate, br\r\n{cookie}\r\n"
+         accept-language: en-GB,en;q=0.5\r\naccept-encoding: gzip, deflate, br\r\n{fields}\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut response = Vec::new();

@@ -12,7 +12,6 @@ use crate::client::{self, Peer};
 use crate::edits::Edits;
 use crate::exchange::{Exchange, InFlight, Tried};
 use crate::forwarding::{Additions, Route, ordinary_edits, request_edits, response_edits};
-use crate::genuine::Genuine;
 use crate::head::{RequestHead, Scheme};
 use crate::ledger::{Charge, Departure, Health, Ledger};
 use crate::lists::is_token;
@@ -21,7 +20,7 @@ use crate::outcome::{Class, Reason, classify, is_idempotent};
 use crate::policy::{Backend, Policy, PolicyError};
 use crate::rendezvous::{Affinity, backend_id, draw};
 use crate::session::{Session, Sessions};
-use crate::step::{BodyEnd, Cause, Outcome, Reuse, Step, Tail};
+use crate::step::{BodyEnd, Cause, LocalReply, Outcome, Reuse, Step, Tail};
 use crate::survey::{Survey, is_configured};
 use crate::time::{Seed, Timestamp};
 use crate::{reply, status};
@@ -102,39 +101,27 @@ impl Balancer {
         now: Timestamp,
         seed: Seed,
     ) -> Step {
-        let policy = &self.core.policy;
-        let (survey, route) = self.survey(head);
-        match admit(head, &survey, route.scheme, policy) {
-            Admission::Admit => {
-                let exchange = self.exchange(head, &survey, route, &mut ledger.genuine, now, seed);
-                match exchange.next(ledger, now) {
-                    Some(backend) => exchange.send(backend, ledger, now),
-                    None => exchange.exhausted(ledger, now, Cause::DestinationUnavailable),
-                }
-            }
-            Admission::Refuse(refusal) => Step::Reply(reply::refuse(refusal)),
-            Admission::Redirect { host, safe } => {
-                Step::Reply(reply::redirect(host, head.target, safe))
-            }
-            Admission::Health => Step::Reply(reply::healthy()),
-            Admission::Status => Step::Reply(reply::status(status::page(policy, ledger, now))),
+        match self.open(head, ledger, now, seed) {
+            Ok(exchange) => match exchange.next(ledger, now) {
+                Some(backend) => exchange.send(backend, ledger, now),
+                None => exchange.exhausted(ledger, now, Cause::DestinationUnavailable),
+            },
+            Err(reply) => Step::Reply(reply),
         }
     }
 
     /// Opens an exchange whose first attempt is under way already: that of another
     /// exchange, [reused](crate::Ordinary::reuse) since then. While the ledger
-    /// held nothing, to begin it would have brought that about.
+    /// held nothing, to begin it would have brought that about; `None` where it cannot have.
     pub fn adopt(
         &self,
         head: &RequestHead<'_>,
         attempt: Tail,
         ledger: &mut Ledger,
         seed: Seed,
-    ) -> InFlight {
-        let (survey, route) = self.survey(head);
-        let (genuine, began) = (&mut ledger.genuine, attempt.began);
-        self.exchange(head, &survey, route, genuine, began, seed)
-            .adopt(attempt)
+    ) -> Option<InFlight> {
+        let exchange = self.open(head, ledger, attempt.began, seed).ok()?;
+        Some(exchange.adopt(attempt))
     }
 
     /// A forwarded body did not arrive whole.
@@ -177,38 +164,42 @@ impl Balancer {
         }
     }
 
-    /// What of a head matters, and whose it is. Once, for both that ask: the code is
-    /// loaded by every cold start.
-    #[inline(never)]
-    fn survey<'a>(&self, head: &RequestHead<'a>) -> (Survey<'a>, Route) {
+    /// The exchange that a request is, if it is for a backend at all.
+    fn open(
+        &self,
+        head: &RequestHead<'_>,
+        ledger: &mut Ledger,
+        now: Timestamp,
+        seed: Seed,
+    ) -> Result<Exchange, LocalReply> {
         let policy = &self.core.policy;
         let peer = Peer::of(head.peer, &policy.trusted_proxies);
         let survey = Survey::of(head, policy, peer.trusted);
+        let scheme = client::scheme(peer, head.scheme, survey.forwarded_proto);
+        match admit(head, &survey, scheme, policy) {
+            Admission::Admit => {}
+            Admission::Refuse(refusal) => return Err(reply::refuse(refusal)),
+            Admission::Redirect { host, safe } => {
+                return Err(reply::redirect(host, head.target, safe));
+            }
+            Admission::Health => return Err(reply::healthy()),
+            Admission::Status => return Err(reply::status(status::page(policy, ledger, now))),
+        }
         let route = Route {
             peer,
             client: client::identify(peer, &survey, head.fields, &policy.trusted_proxies),
-            scheme: client::scheme(peer, head.scheme, survey.forwarded_proto),
+            scheme,
         };
-        (survey, route)
-    }
-
-    #[inline(never)]
-    fn exchange(
-        &self,
-        head: &RequestHead<'_>,
-        survey: &Survey<'_>,
-        route: Route,
-        genuine: &mut Genuine,
-        now: Timestamp,
-        seed: Seed,
-    ) -> Exchange {
-        let policy = &self.core.policy;
         let session = (survey.session)
             .filter(|_| policy.sticky_sessions)
-            .and_then(|cookie| self.core.sessions.read(cookie.value, genuine, now));
-        Exchange {
+            .and_then(|cookie| {
+                self.core
+                    .sessions
+                    .read(cookie.value, &mut ledger.genuine, now)
+            });
+        Ok(Exchange {
             core: Arc::clone(&self.core),
-            edits: request_edits(head, survey, route, &policy.session_cookie_name),
+            edits: request_edits(head, &survey, route, &policy.session_cookie_name),
             affinity: affinity::of(
                 &policy.affinity_key,
                 head.target,
@@ -217,16 +208,16 @@ impl Balancer {
                 seed,
             ),
             session,
-            scheme: route.scheme,
+            scheme,
             body: head.body,
             idempotent: is_idempotent(head.method) || survey.idempotency_key,
             tunnel: survey.upgrade.is_asked(),
             client: (route.client)
-                .filter(|client| (route.peer.address).is_some_and(|peer| peer != *client)),
+                .filter(|client| (peer.address).is_some_and(|peer| peer != *client)),
             reuse: self.reuse(head.target, session),
             tried: Tried::default(),
             reached: false,
-        }
+        })
     }
 
     /// For which other requests a first attempt is one, too, while every backend admits.

@@ -93,9 +93,11 @@ impl State {
                 let head = convert::request_head(head);
                 let (balancer, ledger) = (&ready.balancer, &mut ready.ledger);
                 let adopted = balancer.adopt(&head, tail.into(), ledger, Seed(seed));
-                let exchange = ready.exchanges.issue();
-                ready.exchanges.put(exchange, adopted);
-                exchange
+                adopted.map_or(NOBODYS, |adopted| {
+                    let exchange = ready.exchanges.issue();
+                    ready.exchanges.put(exchange, adopted);
+                    exchange
+                })
             }
             Self::Misconfigured(_) => NOBODYS,
         }

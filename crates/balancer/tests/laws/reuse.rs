@@ -278,7 +278,7 @@ proptest! {
         }
         let (balancer, mut other) = (world.balancer.clone(), world.ledger.clone());
         let mut adopted = world.head(&same, &target, &Vec::new(), |head| {
-            balancer.adopt(head, tail.tail, &mut other, Seed(1))
+            balancer.adopt(head, tail.tail, &mut other, Seed(1)).unwrap()
         });
         for (number, answer) in answers.into_iter().enumerate() {
             let now = NOW.after(Duration::from_millis(1 + number as u64));
