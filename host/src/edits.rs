@@ -108,6 +108,12 @@ impl Edits {
         }
     }
 
+    /// How many bytes they take.
+    pub(crate) fn room(&self) -> usize {
+        let edits = self.removed.capacity() + self.added.capacity();
+        self.text.capacity() + edits * size_of::<Edit>()
+    }
+
     /// What these field lines become. The fields that stay keep their order, those
     /// that are set or appended follow; pseudo-header fields go.
     fn each<'a>(&'a self, lines: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {

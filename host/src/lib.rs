@@ -73,7 +73,7 @@ mod wasi_http;
 pub use body::{Body, BodyError};
 pub use cache::usual_directory as usual_cache_directory;
 pub use clock::{Clock, TokioClock};
-pub use edge::{Door, Edge, EdgeBuilder, Peer};
+pub use edge::{ClientConnection, Door, Edge, EdgeBuilder, Peer};
 pub use error::{ComponentError, EdgeError};
 pub use event::{Ejection, Event};
 pub use exchange::bindings::{Backend, EffectiveConfiguration, Scheme, Setting};

@@ -118,11 +118,7 @@ impl Scene {
     /// # Errors
     /// What the body broke off with.
     pub async fn try_send(&self, request: Request<Body>) -> Result<Whole, edgelb_host::BodyError> {
-        let (parts, body) = self.edge.fetch(request).await.into_parts();
-        Ok(Response::from_parts(
-            parts,
-            body.collect().await?.to_bytes(),
-        ))
+        whole(self.edge.fetch(request).await).await
     }
 
     /// A GET by the usual client.
@@ -291,6 +287,16 @@ pub fn response(status: u16, fields: &[(&str, &str)], body: impl Into<Body>) -> 
         response = response.header(*name, *value);
     }
     response.body(body.into()).unwrap()
+}
+
+/// All of a response.
+///
+/// # Errors
+/// What its body broke off with.
+pub async fn whole(response: Response<Body>) -> Result<Whole, edgelb_host::BodyError> {
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await?.to_bytes();
+    Ok(Response::from_parts(parts, body))
 }
 
 /// A GET by the usual client.

@@ -67,7 +67,7 @@ impl Contender {
             Self::Haproxy => "HAProxy",
             Self::Native => "plain Rust (hyper), same edits",
             Self::Edgelb => "**edgelb**, exchange door",
-            Self::EdgelbDecided => "the same, every request decided anew",
+            Self::EdgelbDecided => "the same, clients that never repeat a head",
             Self::EdgelbWasiHttp => "edgelb, wasi:http door",
             Self::Wasmtime => "`wasmtime serve`, same component",
         }

@@ -89,6 +89,8 @@ async fn idle(contender: Contender, options: &Options, cores: Cores) -> anyhow::
     let running = contender.start(&stage, 1)?;
     let mut load =
         Load::connect(&running.addresses, IDLE, options.cookies, Varying::Target).await?;
+    // The second brings the session of the first, and may be kept to compare others with.
+    load.once().await?;
     load.once().await?;
     Ok(running.memory()?.now)
 }

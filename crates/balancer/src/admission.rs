@@ -17,7 +17,7 @@ const OWN_PATHS: &str = "/.well-known/edgelb/";
 /// (<https://www.rfc-editor.org/rfc/rfc8555#section-8.3>).
 const ACME_PATHS: &str = "/.well-known/acme-challenge/";
 
-/// Whether a target is one like most: admitted or not for what else is in the head.
+/// Whether whatever well-formed target has this shape is admitted where one of them is.
 pub(crate) fn is_usual(target: &str) -> bool {
     target.starts_with('/') && !target.starts_with("/.well-known/")
 }

@@ -112,7 +112,8 @@ impl Balancer {
 
     /// Opens an exchange whose first attempt is under way already: that of another
     /// exchange, [reused](crate::Ordinary::reuse) since then. While the ledger
-    /// held nothing, to begin it would have brought that about; `None` where it cannot have.
+    /// held nothing, to begin it would have brought that about (but that an attempt is
+    /// dated no earlier than its backend's last recovery); `None` where it cannot have.
     pub fn adopt(
         &self,
         head: &RequestHead<'_>,

@@ -2,8 +2,7 @@
 
 use crate::lists::is;
 
-/// Fields that one client sends with some requests, and not or otherwise with others,
-/// and that a usual request may have whatever is decided.
+/// Fields that change no decision, and that clients vary from request to request.
 pub(crate) const VARIED: [&str; 21] = [
     "accept",
     "cache-control",
@@ -212,6 +211,16 @@ mod tests {
             let listed = hop_by_hop.contains(&name);
             let known = known(name.as_bytes()).map(|(_, known)| known.is_hop_by_hop());
             assert_eq!(known, Some(listed), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_clients_vary_means_nothing() {
+        for name in VARIED {
+            let meaning = Name::of(name.as_bytes());
+            let inert = matches!(meaning, Name::Other | Name::Known(Known::CacheControl));
+            assert!(inert, "{name}");
+            assert_eq!(name, name.to_ascii_lowercase());
         }
     }
 

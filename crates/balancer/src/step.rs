@@ -73,8 +73,8 @@ pub struct Ordinary {
 pub struct Reuse {
     /// They come earlier than this.
     pub until: Timestamp,
-    /// So many bytes of the target are the same, too, and end a segment of the path.
-    /// It is neither `*` nor under `/.well-known/`.
+    /// So many bytes of the target are the same, too, and end a segment of the path. The
+    /// target is neither `*` nor under `/.well-known/`.
     pub path: usize,
 }
 

@@ -53,6 +53,31 @@ pub struct Edge {
     isolate: Running,
 }
 
+/// A client that comes again: by the exchange door, what it repeats of a request
+/// without a body is not decided again, as on connections that [`Server`](crate::Server)
+/// serves.
+pub struct ClientConnection<'a> {
+    edge: &'a Edge,
+    reusable: Reusable,
+}
+
+impl ClientConnection<'_> {
+    /// Answers a request, as [`Edge::fetch`] does.
+    pub async fn fetch<B: Into<Body>>(&mut self, request: Request<B>) -> Response<Body> {
+        let request = request.map(Into::into);
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let client = Client {
+            peer,
+            ..Client::default()
+        };
+        let (reusable, progress) = (&mut self.reusable, Progress::default());
+        let answer = self
+            .edge
+            .answer(request.into(), client, reusable, &progress);
+        answer.await.into()
+    }
+}
+
 /// What the isolates of one edge have in common.
 struct Shared {
     compiled: Arc<Compiled>,
@@ -103,15 +128,15 @@ impl Edge {
     /// Answers a request, as the component decides. The authority is that of
     /// the URI, else the Host field; the client that of the [`Peer`] extension.
     pub async fn fetch<B: Into<Body>>(&self, request: Request<B>) -> Response<Body> {
-        let request = request.map(Into::into);
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        let client = Client {
-            peer,
-            ..Client::default()
-        };
-        let (mut reusable, progress) = (Reusable::default(), Progress::default());
-        let answer = self.answer(request.into(), client, &mut reusable, &progress);
-        answer.await.into()
+        self.connection().fetch(request).await
+    }
+
+    /// For requests that come one after the other from the same client.
+    pub fn connection(&self) -> ClientConnection<'_> {
+        ClientConnection {
+            edge: self,
+            reusable: Reusable::default(),
+        }
     }
 
     pub(crate) async fn answer(

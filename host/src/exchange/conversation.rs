@@ -45,11 +45,11 @@ pub(super) struct Exchange<'a> {
 type Said = wasmtime::Result<(ExchangeRef, Turn)>;
 
 /// The next attempt, or else the answer.
-type Next = ControlFlow<PackedResponse, (Arc<Plan>, Origin)>;
+type Next = ControlFlow<PackedResponse, (Arc<Plan>, Source)>;
 
 /// Where the plan of an attempt comes from.
 #[derive(Clone, Copy)]
-enum Origin {
+enum Source {
     /// The policy, which waits to hear what becomes of it.
     Policy(ExchangeRef),
     /// An earlier request: of this attempt the policy does not know.
@@ -59,7 +59,7 @@ enum Origin {
 /// An attempt under way. Dropped (the client went away), it is abandoned.
 struct UnderWay<'a> {
     driver: &'a Driver,
-    origin: Origin,
+    source: Source,
 }
 
 impl UnderWay<'_> {
@@ -70,7 +70,7 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        if let Origin::Policy(exchange) = self.origin {
+        if let Source::Policy(exchange) = self.source {
             let now = self.driver.clock.now();
             self.driver.isolate.abandon(exchange, now);
         }
@@ -83,11 +83,11 @@ impl Exchange<'_> {
         let driver = self.driver;
         let mut next = self.first(reusable);
         loop {
-            let (plan, origin) = match next {
+            let (plan, source) = match next {
                 ControlFlow::Continue(attempt) => attempt,
                 ControlFlow::Break(answer) => return answer,
             };
-            let under_way = UnderWay { driver, origin };
+            let under_way = UnderWay { driver, source };
             let sent = self.perform(&plan).await;
             if let Err(error) = &sent
                 && error.fault == Fault::Client
@@ -102,10 +102,11 @@ impl Exchange<'_> {
             }
             under_way.ended();
             let sent = match sent {
-                Ok(response) => match self.foretold(&plan, origin, &response) {
+                Ok(response) => match self.foretold(&plan, source, &response) {
                     Some((edits, tail)) => {
-                        if matches!((origin, self.size), (Origin::Policy(_), BodySize::None)) {
-                            reusable.keep(std::mem::take(&mut self.lines), plan);
+                        if matches!((source, self.size), (Source::Policy(_), BodySize::None)) {
+                            let lines = std::mem::take(&mut self.lines);
+                            reusable.keep(self.client.peer, lines, plan);
                         }
                         return forwarded(response, edits, driver, tail);
                     }
@@ -113,7 +114,7 @@ impl Exchange<'_> {
                 },
                 Err(error) => Err(error),
             };
-            let said = self.report(origin, &sent);
+            let said = self.report(source, &sent);
             // The response of an attempt that is followed by another is let go.
             next = self.next(said, sent.ok());
         }
@@ -123,7 +124,8 @@ impl Exchange<'_> {
     fn first(&self, reusable: &Reusable) -> Next {
         let now = self.driver.clock.now();
         if matches!(self.size, BodySize::None)
-            && let Some(plan) = reusable.find(&self.lines, now, &self.driver.indifferent)
+            && let Some(plan) =
+                reusable.find(self.client.peer, &self.lines, now, &self.driver.indifferent)
             && self.driver.isolate.holds_nothing()
         {
             let backend = plan.backend;
@@ -131,7 +133,7 @@ impl Exchange<'_> {
                 backend,
                 began: now,
             };
-            return Next::Continue((Arc::clone(plan), Origin::Reused(tail)));
+            return Next::Continue((Arc::clone(plan), Source::Reused(tail)));
         }
         let said = twice(|| {
             let seed = self.driver.next_seed();
@@ -149,7 +151,7 @@ impl Exchange<'_> {
         match turn {
             Turn::Send(attempt) => {
                 let plan = Arc::new(Plan::from(attempt));
-                Next::Continue((plan, Origin::Policy(exchange)))
+                Next::Continue((plan, Source::Policy(exchange)))
             }
             Turn::Reply(reply) => Next::Break(local(reply, &self.method)),
             Turn::Forward(forward) => Next::Break(match arrived {
@@ -166,21 +168,21 @@ impl Exchange<'_> {
     fn foretold(
         &self,
         plan: &Plan,
-        origin: Origin,
+        source: Source,
         response: &PackedResponse,
     ) -> Option<(Arc<Edits>, Tail)> {
         let ordinary = plan.ordinary.filter(|_| is_ordinary(response))?;
         let edits = self.driver.ordinary.get(ordinary.edits as usize)?;
         let isolate = &self.driver.isolate;
-        let (tail, may_go) = match origin {
-            Origin::Policy(exchange) => (ordinary.tail, isolate.conclude(exchange)),
-            Origin::Reused(tail) => (tail, isolate.holds_nothing()),
+        let (tail, may_go) = match source {
+            Source::Policy(exchange) => (ordinary.tail, isolate.conclude(exchange)),
+            Source::Reused(tail) => (tail, isolate.holds_nothing()),
         };
         may_go.then(|| (Arc::clone(edits), tail))
     }
 
     /// Tells the policy what became of an attempt.
-    fn report(&self, origin: Origin, sent: &Result<PackedResponse, SendError>) -> Said {
+    fn report(&self, source: Source, sent: &Result<PackedResponse, SendError>) -> Said {
         let isolate = &self.driver.isolate;
         let replayable = self.body.is_replayable();
         twice(|| {
@@ -200,9 +202,9 @@ impl Exchange<'_> {
                 }),
             };
             let now = self.driver.clock.now();
-            match origin {
-                Origin::Policy(exchange) => isolate.settle(exchange, outcome, now, &self.spent),
-                Origin::Reused(tail) => {
+            match source {
+                Source::Policy(exchange) => isolate.settle(exchange, outcome, now, &self.spent),
+                Source::Reused(tail) => {
                     let seed = self.driver.next_seed();
                     isolate.adopt(self.head(), tail, seed, outcome, now, &self.spent)
                 }

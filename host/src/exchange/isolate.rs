@@ -173,6 +173,8 @@ impl Isolate {
                 self.blueprint.instantiate()?
             }
         };
+        // Not known before the call is over, nor if it never is.
+        state.holds_nothing = false;
         if state.merged != self.board.version() {
             let held = held.get_or_insert_with(|| self.board.hold());
             merge(&mut called, held)?;

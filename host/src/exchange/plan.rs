@@ -9,8 +9,9 @@ use memchr::{memchr, memrchr};
 use super::bindings::{Attempt, Ordinary, Reuse};
 use crate::edits::{Edits, bit};
 
-/// The longest head that is kept to compare others with, in bytes.
-const LONGEST: usize = 8 << 10;
+/// How many bytes a head and its edits may take, that are kept as long as a connection
+/// is: three times what browsers send.
+const MOST: usize = 8 << 10;
 
 /// An attempt, read.
 pub(super) struct Plan {
@@ -43,7 +44,8 @@ impl From<Attempt> for Plan {
 pub(crate) struct Reusable(Option<Kept>);
 
 struct Kept {
-    /// The head of a request without a body that it was made for.
+    /// Who sent the request without a body that it was made for, and the head of it.
+    peer: Option<IpAddr>,
     lines: Vec<u8>,
     /// Where in there the target begins and ends.
     target: (usize, usize),
@@ -55,11 +57,15 @@ impl Reusable {
     /// The plan for another request without a body, if it is one for this, too.
     pub(super) fn find(
         &self,
+        peer: Option<IpAddr>,
         lines: &[u8],
         now: u64,
         indifferent: &Indifferent,
     ) -> Option<&Arc<Plan>> {
-        let kept = self.0.as_ref().filter(|kept| now < kept.reuse.until)?;
+        let kept = self
+            .0
+            .as_ref()
+            .filter(|kept| peer == kept.peer && now < kept.reuse.until)?;
         let (start, end) = kept.target;
         let rest = lines.strip_prefix(&kept.lines[..start])?;
         let (target, fields) = rest.split_at(memchr(b'\n', rest)?);
@@ -73,12 +79,12 @@ impl Reusable {
     }
 
     /// Keeps the plan for a request without a body if it says that it may be used again.
-    pub(super) fn keep(&mut self, lines: Vec<u8>, plan: Arc<Plan>) {
+    pub(super) fn keep(&mut self, peer: Option<IpAddr>, lines: Vec<u8>, plan: Arc<Plan>) {
         // No value has a line feed in it.
         static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n:path:"));
         let reuse = plan.ordinary.and_then(|ordinary| ordinary.reuse);
         if let Some(reuse) = reuse
-            && lines.len() <= LONGEST
+            && lines.capacity() + plan.edits.room() <= MOST
             && let Some(name) = NAME.find(&lines)
             && let start = name + NAME.needle().len()
             && let Some(length) = memchr(b'\n', &lines[start..])
@@ -86,6 +92,7 @@ impl Reusable {
         {
             let target = (start, start + length);
             self.0 = Some(Kept {
+                peer,
                 lines,
                 target,
                 reuse,
@@ -151,6 +158,8 @@ fn is_usual(target: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn lines(method: &str, target: &str, fields: &str) -> Vec<u8> {
@@ -185,7 +194,7 @@ mod tests {
         let mut reusable = Reusable::default();
         let fields = "host:a\ncookie::path:/b\n";
         let kept = "host:a\nrange:0\ncookie::path:/b\n";
-        reusable.keep(lines("GET", "/a", kept), plan(Some(10)));
+        reusable.keep(None, lines("GET", "/a", kept), plan(Some(10)));
         let table = [
             ("GET", "/a", fields, 9, true),
             ("GET", "/", fields, 9, true),
@@ -220,16 +229,51 @@ mod tests {
         ];
         let indifferent = Indifferent::new(&["accept".to_owned(), "range".to_owned()]);
         for (method, target, fields, now, expected) in table {
-            let found = reusable.find(&lines(method, target, fields), now, &indifferent);
+            let found = reusable.find(None, &lines(method, target, fields), now, &indifferent);
             assert_eq!(found.is_some(), expected, "{method} {target} {fields}");
         }
+    }
+
+    #[test]
+    fn a_plan_is_one_for_the_same_peer() {
+        let mut reusable = Reusable::default();
+        let lines = lines("GET", "/", "");
+        let peers = [
+            None,
+            Some([192, 0, 2, 1].into()),
+            Some([192, 0, 2, 2].into()),
+        ];
+        for (kept, asked) in peers
+            .into_iter()
+            .flat_map(|one| peers.map(|other| (one, other)))
+        {
+            reusable.keep(kept, lines.clone(), plan(Some(1)));
+            let found = reusable.find(asked, &lines, 0, &Indifferent::default());
+            assert_eq!(found.is_some(), kept == asked);
+        }
+    }
+
+    /// A connection may lie idle for long, and there may be many.
+    #[test]
+    fn what_takes_much_room_is_not_kept() {
+        let mut reusable = Reusable::default();
+        let edits = "-connection\n".to_owned() + &"-a\n".repeat(1_000);
+        let mut long = Arc::into_inner(plan(Some(1))).unwrap();
+        long.edits = Edits::read(edits.into_bytes());
+        let long = Arc::new(long);
+        reusable.keep(None, lines("GET", "/", "a:1\n"), long);
+        assert!(reusable.0.is_none());
     }
 
     #[test]
     fn a_part_of_the_path_may_have_to_be_the_same() {
         let mut reusable = Reusable::default();
         let reuse = Reuse { until: 1, path: 10 };
-        reusable.keep(lines("GET", "/stremio/u/x", ""), plan_for(Some(reuse)));
+        reusable.keep(
+            None,
+            lines("GET", "/stremio/u/x", ""),
+            plan_for(Some(reuse)),
+        );
         for (target, expected) in [
             ("/stremio/u/x", true),
             ("/stremio/u/y/z?a", true),
@@ -240,13 +284,13 @@ mod tests {
             ("/stremio/", false),
             ("/", false),
         ] {
-            let found = reusable.find(&lines("GET", target, ""), 0, &Indifferent::default());
+            let found = reusable.find(None, &lines("GET", target, ""), 0, &Indifferent::default());
             assert_eq!(found.is_some(), expected, "{target}");
         }
         // Nobody has so long a part.
         let reuse = Reuse { until: 1, path: 3 };
         let mut reusable = Reusable::default();
-        reusable.keep(lines("GET", "/", ""), plan_for(Some(reuse)));
+        reusable.keep(None, lines("GET", "/", ""), plan_for(Some(reuse)));
         assert!(reusable.0.is_none());
     }
 
@@ -254,10 +298,12 @@ mod tests {
     fn an_authority_that_looks_like_a_target_is_none() {
         let lines = |authority| format!(":method:GET\n:authority:{authority}\n:path:/\n");
         let mut reusable = Reusable::default();
-        reusable.keep(lines("a:path:/b").into_bytes(), plan(Some(1)));
+        reusable.keep(None, lines("a:path:/b").into_bytes(), plan(Some(1)));
         let finds = |authority| {
             let lines = lines(authority).into_bytes();
-            reusable.find(&lines, 0, &Indifferent::default()).is_some()
+            reusable
+                .find(None, &lines, 0, &Indifferent::default())
+                .is_some()
         };
         assert!(finds("a:path:/b"));
         assert!(!finds("a:path:/c"));
@@ -267,17 +313,23 @@ mod tests {
     fn a_plan_is_kept_if_it_may_be() {
         let find = |reusable: &Reusable| {
             let lines = lines("GET", "/", "a:1\n");
-            reusable.find(&lines, 0, &Indifferent::default()).is_some()
+            reusable
+                .find(None, &lines, 0, &Indifferent::default())
+                .is_some()
         };
         let mut reusable = Reusable::default();
-        reusable.keep(lines("GET", "/", "a:1\n"), plan(None));
+        reusable.keep(None, lines("GET", "/", "a:1\n"), plan(None));
         assert!(!find(&reusable));
-        reusable.keep(lines("GET", "/", &"a:1\n".repeat(LONGEST)), plan(Some(1)));
+        reusable.keep(
+            None,
+            lines("GET", "/", &"a:1\n".repeat(MOST / 4)),
+            plan(Some(1)),
+        );
         assert!(!find(&reusable));
-        reusable.keep(lines("GET", "/", "a:1\n"), plan(Some(1)));
+        reusable.keep(None, lines("GET", "/", "a:1\n"), plan(Some(1)));
         assert!(find(&reusable));
         // What may not be does not take the place of what may.
-        reusable.keep(lines("GET", "/", "a:2\n"), plan(None));
+        reusable.keep(None, lines("GET", "/", "a:2\n"), plan(None));
         assert!(find(&reusable));
     }
 }

@@ -136,7 +136,7 @@ struct Connection {
     interim: Arc<Interim>,
     sink: InterimSink,
     peer: IpAddr,
-    /// What was decided for the last request, for the next.
+    /// What was decided for a request, and is so for others.
     reusable: exchange::Reusable,
     context: Arc<Context>,
 }

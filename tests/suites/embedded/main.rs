@@ -16,6 +16,7 @@ mod ordinary;
 mod parity;
 mod purity;
 mod retry;
+mod reuse;
 mod session;
 
 /// Declares `async fn(Door)` as tests, one for each door, in virtual time.

@@ -90,6 +90,7 @@ impl State {
     ) -> wit::ExchangeId {
         match self {
             Self::Ready(ready) => {
+                ready.sweep(Timestamp::from_millis(tail.began));
                 let head = convert::request_head(head);
                 let (balancer, ledger) = (&ready.balancer, &mut ready.ledger);
                 let adopted = balancer.adopt(&head, tail.into(), ledger, Seed(seed));
@@ -159,12 +160,17 @@ impl State {
 }
 
 impl Ready {
-    fn begin(&mut self, head: &wit::RequestHead, now: Timestamp, seed: Seed) -> wit::Step {
+    /// Forgets what nobody settles; before there is another exchange.
+    fn sweep(&mut self, now: Timestamp) {
         for _ in 0..2 {
             if let Some(forgotten) = self.exchanges.sweep(now) {
                 forgotten.abandon(&mut self.ledger, now);
             }
         }
+    }
+
+    fn begin(&mut self, head: &wit::RequestHead, now: Timestamp, seed: Seed) -> wit::Step {
+        self.sweep(now);
         let head = convert::request_head(head);
         let step = self.balancer.begin(&head, &mut self.ledger, now, seed);
         let exchange = self.exchanges.issue();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edgelb_balancer::{
     AffinityKey, Attempt, Balancer, BodySize, FieldLines, Ledger, Network, Policy, RequestHead,
-    Reuse, Scheme, Seed, Step, Timestamp,
+    Reuse, Scheme, Seed, Step, Tail, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -12,7 +12,14 @@ use crate::driver::{Answer, answer, backend};
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const VALUES: &[&str] = &[
-    "1", "upgrade", "close", "10.0.0.2", "https", "1.1 a", "a, b",
+    "1",
+    "upgrade",
+    "close",
+    "10.0.0.2",
+    "https",
+    "1.1 a",
+    "a, b",
+    "range, x-request-id",
 ];
 /// Fields that may mean something, and some that do not.
 const NAMES: &[&str] = &[
@@ -259,29 +266,39 @@ proptest! {
     fn what_is_adopted_goes_on_as_if_it_had_begun(
         policy in policy(),
         same in same(),
-        target in target(),
+        targets in [target(), target()],
+        wait in 0..43_000_000_u64,
         answers in prop::collection::vec(answer(), 1..4),
         failed in prop::option::of(answer()),
     ) {
         let mut world = World::new(policy, &same);
-        let begun = world.begin(&same, &target, &Vec::new(), NOW, 1);
-        let Step::Send { attempt, mut then } = begun else { return Ok(()) };
-        let Some(tail) = attempt.ordinary.filter(|it| it.reuse.is_some()) else {
-            then.abandon(&mut world.ledger, NOW);
+        let [planned, target] = targets;
+        let Step::Send { attempt, then } = world.begin(&same, &planned, &Vec::new(), NOW, 1) else {
             return Ok(());
         };
+        then.abandon(&mut world.ledger, NOW);
+        let began = NOW.after(Duration::from_millis(wait));
+        let may_be = |reuse: Reuse| {
+            began < reuse.until && stands_for(&planned, &target, reuse.path)
+        };
+        if !reuse(&attempt).is_some_and(may_be) {
+            return Ok(());
+        }
+        let begun = world.begin(&same, &target, &Vec::new(), began, 1);
+        let Step::Send { mut then, .. } = begun else { panic!("sent, not {begun:?}") };
+        let tail = Tail { backend: attempt.backend, began };
         // Others may have failed meanwhile.
         if let Some(answer) = failed
-            && let Step::Send { then, .. } = world.begin(&same, &target, &Vec::new(), NOW, 2)
+            && let Step::Send { then, .. } = world.begin(&same, &target, &Vec::new(), began, 2)
         {
-            let _ = answer.with(|outcome| then.settle(outcome, &mut world.ledger, NOW));
+            let _ = answer.with(|outcome| then.settle(outcome, &mut world.ledger, began));
         }
         let (balancer, mut other) = (world.balancer.clone(), world.ledger.clone());
         let mut adopted = world.head(&same, &target, &Vec::new(), |head| {
-            balancer.adopt(head, tail.tail, &mut other, Seed(1)).unwrap()
+            balancer.adopt(head, tail, &mut other, Seed(1)).unwrap()
         });
         for (number, answer) in answers.into_iter().enumerate() {
-            let now = NOW.after(Duration::from_millis(1 + number as u64));
+            let now = began.after(Duration::from_millis(1 + number as u64));
             let one = answer.with(|outcome| then.settle(outcome, &mut world.ledger, now));
             let two = answer.with(|outcome| adopted.settle(outcome, &mut other, now));
             prop_assert_eq!(&world.ledger, &other);

@@ -1,9 +1,10 @@
 //! The policy with faults on request, for tests of the host.
 //!
-//! By the request's path: `/trap-begin` traps in `begin`, `/trap-settle` in the
-//! first `settle` of the exchange, which there is whatever the response,
-//! `/trap-if-settled` in that as well, if there is one, `/trap-unless-over` in
-//! `begin` if it names no exchange that is over, `/spin-begin` never returns from `begin`,
+//! By the request's path: one that ends in `/trap-begin` traps in `begin`,
+//! `/trap-settle` in the first `settle` of the exchange, which there is whatever the
+//! response unless the attempt was reused, `/trap-if-settled` in that as well, if there
+//! is one, `/trap-abandon` when its client leaves, `/trap-unless-over` in `begin` if it
+//! names no exchange that is over, `/spin-begin` never returns from `begin`,
 //! `/hog-begin/N` takes N bytes of memory there, never to give them back, and
 //! `/deliver-twice` takes all that failed for not delivered. All else is the
 //! real policy.
@@ -22,6 +23,8 @@ use edgelb_policy::bindings::exports::edgelb::balancer::exchange::{
 thread_local! {
     /// The exchanges whose `settle` traps.
     static DOOMED: RefCell<BTreeSet<ExchangeId>> = const { RefCell::new(BTreeSet::new()) };
+    /// The exchanges whose `abandon` traps.
+    static DESERTED: RefCell<BTreeSet<ExchangeId>> = const { RefCell::new(BTreeSet::new()) };
     /// The exchanges whose failures are told wrongly.
     static HASTY: RefCell<BTreeSet<ExchangeId>> = const { RefCell::new(BTreeSet::new()) };
 }
@@ -36,7 +39,7 @@ impl Guest for Faulty {
     fn begin(head: RequestHead, now: Timestamp, seed: u64, over: ExchangeId) -> Step {
         let always_settled = path(&head.fields) == b"/trap-settle";
         let doomed = match path(&head.fields) {
-            b"/trap-begin" => std::process::abort(),
+            path if path.ends_with(b"/trap-begin") => std::process::abort(),
             b"/trap-unless-over" if over == 0 => std::process::abort(),
             b"/spin-begin" => loop {
                 std::hint::spin_loop();
@@ -49,11 +52,15 @@ impl Guest for Faulty {
             }
         };
         let hasty = path(&head.fields) == b"/deliver-twice";
+        let deserted = path(&head.fields) == b"/trap-abandon";
         let mut step = Policy::begin(head, now, seed, over);
         if always_settled && let Turn::Send(attempt) = &mut step.turn {
             attempt.ordinary = None;
         }
         note(step.exchange, doomed, hasty);
+        if deserted {
+            DESERTED.with_borrow_mut(|ids| ids.insert(step.exchange));
+        }
         step
     }
 
@@ -80,6 +87,9 @@ impl Guest for Faulty {
 
     fn abandon(exchange: ExchangeId, now: Timestamp) -> Option<Effects> {
         DOOMED.with_borrow_mut(|ids| ids.remove(&exchange));
+        if DESERTED.with_borrow(|ids| ids.contains(&exchange)) {
+            std::process::abort();
+        }
         Policy::abandon(exchange, now)
     }
 
