@@ -71,8 +71,10 @@ impl Reusable {
         let (target, fields) = rest.split_at(memchr(b'\n', rest)?);
         let same = || {
             let before = &kept.lines[end..];
-            let (fields, before) = from_difference(fields, before);
-            indifferent.rest(fields).eq(indifferent.rest(before))
+            fields == before || {
+                let (fields, before) = from_difference(fields, before);
+                indifferent.rest(fields).eq(indifferent.rest(before))
+            }
         };
         let part = &kept.lines[start..end][..kept.reuse.path as usize];
         (is_usual(target) && begins(target, part) && same()).then_some(&kept.plan)
