@@ -5,7 +5,7 @@ use memchr::memchr_iter;
 use crate::lines;
 
 /// Edits, read once and carried out as often as needed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Edits {
     text: Vec<u8>,
     /// Those that take out what there is.
@@ -106,6 +106,11 @@ impl Edits {
             lengths,
             added,
         }
+    }
+
+    /// These, and more behind them.
+    pub(crate) fn and(&self, more: &[u8]) -> Self {
+        Self::read([&self.text, more].concat())
     }
 
     /// How many bytes they take.

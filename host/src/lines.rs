@@ -154,6 +154,14 @@ pub(crate) fn connection(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Whether there may be a field that tells caches what to do with a response: what a
+/// value has in it may look like one.
+pub(crate) fn speaks_to_caches(lines: &[u8]) -> bool {
+    static NAMES: LazyLock<[Finder<'static>; 2]> =
+        LazyLock::new(|| ["cache-control:", "surrogate-control:"].map(Finder::new));
+    NAMES.iter().any(|name| name.find(lines).is_some())
+}
+
 /// The value of the first field of this name, which is one of lower case.
 pub(crate) fn find<'a>(lines: &'a [u8], name: &str) -> Option<&'a [u8]> {
     each(lines)
@@ -230,6 +238,18 @@ mod tests {
         assert!(found(&others[..]).is_empty());
         let fields = b"connection:\na:1\nconnection:close\nb:connection:2\nconnection:x";
         assert_eq!(found(&fields[..]), [&b""[..], b"close", b"x"]);
+    }
+
+    #[test]
+    fn what_is_said_to_caches_is_not_overlooked() {
+        for said in [
+            "cache-control:public",
+            "a:1\nexample-cdn-cache-control:max-age=1",
+            "a:1\nsurrogate-control:x\nb:2",
+        ] {
+            assert!(speaks_to_caches(said.as_bytes()), "{said}");
+        }
+        assert!(!speaks_to_caches(b"a:1\ncontent-type:text/plain\n"));
     }
 
     #[test]

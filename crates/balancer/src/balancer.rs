@@ -215,25 +215,31 @@ impl Balancer {
             tunnel: survey.upgrade.is_asked(),
             client: (route.client)
                 .filter(|client| (peer.address).is_some_and(|peer| peer != *client)),
-            reuse: self.reuse(head.target, session),
+            reuse: self.reuse(head.target, session, survey.session.is_some()),
             tried: Tried::default(),
             reached: false,
         })
     }
 
     /// For which other requests a first attempt is one, too, while every backend admits.
-    fn reuse(&self, target: &str, session: Option<Session>) -> Option<Reuse> {
+    fn reuse(&self, target: &str, session: Option<Session>, shown: bool) -> Option<Reuse> {
         let policy = &self.core.policy;
         if !is_usual(target) {
             return None;
         }
-        if policy.sticky_sessions {
-            let until = session?.ages;
-            return Some(Reuse { until, path: 0 });
+        match session {
+            // One that is to be renewed is decided about each time.
+            Some(session) => (!session.aging).then_some(Reuse {
+                until: session.ages,
+                path: 0,
+            }),
+            // What is shown and is none may be one in a moment, by a clock that is ahead.
+            None if shown && policy.sticky_sessions => None,
+            None => Some(Reuse {
+                until: Timestamp::END,
+                path: affinity::part_of(target, &policy.affinity_key)?,
+            }),
         }
-        let path = affinity::part_of(target, &policy.affinity_key)?;
-        let until = Timestamp::END;
-        Some(Reuse { until, path })
     }
 }
 

@@ -1,5 +1,6 @@
 //! An exchange between its attempts.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -7,8 +8,9 @@ use core::time::Duration;
 
 use crate::balancer::Core;
 use crate::edits::Edits;
-use crate::forwarding::{Additions, response_edits};
+use crate::forwarding::{Additions, response_edits, session_edits};
 use crate::head::{BodySize, ResponseHead, Scheme};
+use crate::issued::Issued;
 use crate::ledger::{Charge, Departure, Ledger};
 use crate::outcome::{Blame, Class, Judgement, Reason, classify, judge};
 use crate::rendezvous::Affinity;
@@ -69,7 +71,7 @@ impl Exchange {
             keep,
             tunnel: self.tunnel,
             client: self.client,
-            ordinary: self.ordinary(backend, departure, reuse),
+            ordinary: self.ordinary(backend, departure, reuse, &mut ledger.issued),
         };
         let then = InFlight {
             exchange: self,
@@ -115,23 +117,43 @@ impl Exchange {
         }
     }
 
-    /// The answer to an ordinary response: known where it makes no session, and
-    /// does not end a trial.
+    /// The answer to an ordinary response: known where it is none to a tunnel, and does
+    /// not end a trial.
     fn ordinary(
         &self,
         backend: usize,
         departure: Departure,
         reuse: Option<Reuse>,
+        issued: &mut Issued,
     ) -> Option<Ordinary> {
-        let known = !self.tunnel && !departure.trial && !self.lacks_session(backend);
-        known.then_some(Ordinary {
+        if self.tunnel || departure.trial {
+            return None;
+        }
+        let began = departure.began;
+        let set_cookie = self.new_session(backend, began, issued);
+        let session = set_cookie.map(|set_cookie| session_edits(&set_cookie));
+        // A new session is dated to the second.
+        let until = match session {
+            Some(_) => began.next_second(),
+            None => Timestamp::END,
+        };
+        Some(Ordinary {
             edits: self.scheme as usize,
-            tail: Tail {
-                backend,
-                began: departure.began,
-            },
-            reuse,
+            session,
+            tail: Tail { backend, began },
+            reuse: reuse.map(|reuse| Reuse {
+                until: reuse.until.min(until),
+                ..reuse
+            }),
         })
+    }
+
+    /// The cookie of a session that an answer of this backend makes, if it does.
+    fn new_session(&self, backend: usize, now: Timestamp, issued: &mut Issued) -> Option<String> {
+        let sessions = &self.core.sessions;
+        self.lacks_session(backend)
+            .then(|| sessions.set_cookie(backend, self.scheme, now, issued))
+            .flatten()
     }
 
     /// Whether an answer of this backend makes a session.
@@ -142,15 +164,17 @@ impl Exchange {
 
     /// Passes a response on. A session is made with a backend that answered for
     /// the request, and not over a tunnel, whose client has one already.
-    fn forward(&self, head: &ResponseHead<'_>, tail: Tail, success: bool, now: Timestamp) -> Step {
-        let due = success && head.status != 101 && self.lacks_session(tail.backend);
+    fn forward(
+        &self,
+        head: &ResponseHead<'_>,
+        tail: Tail,
+        success: bool,
+        issued: &mut Issued,
+    ) -> Step {
+        let due = success && head.status != 101;
         let additions = Additions {
             set_cookie: due
-                .then(|| {
-                    self.core
-                        .sessions
-                        .set_cookie(tail.backend, self.scheme, now)
-                })
+                .then(|| self.new_session(tail.backend, tail.began, issued))
                 .flatten(),
             hsts: self.core.hsts(self.scheme),
         };
@@ -192,7 +216,7 @@ impl InFlight {
         match classify(&outcome, exchange.tunnel, now) {
             Class::Success(head) => {
                 let began = ledger.succeed(backend, departure, now);
-                exchange.forward(&head, Tail { backend, began }, true, now)
+                exchange.forward(&head, Tail { backend, began }, true, &mut ledger.issued)
             }
             Class::Failure {
                 blame,
@@ -223,7 +247,7 @@ impl InFlight {
                     (Some(backend), _) => exchange.send(backend, ledger, now),
                     (None, Ok(head)) => {
                         let began = departure.began;
-                        exchange.forward(&head, Tail { backend, began }, false, now)
+                        exchange.forward(&head, Tail { backend, began }, false, &mut ledger.issued)
                     }
                     (None, Err(cause)) => exchange.exhausted(ledger, now, cause),
                 }

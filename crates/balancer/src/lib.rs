@@ -73,6 +73,7 @@ mod forwarding;
 mod genuine;
 mod hash;
 mod head;
+mod issued;
 mod ledger;
 mod lists;
 mod names;

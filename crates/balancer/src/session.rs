@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::genuine::Genuine;
 use crate::head::Scheme;
+use crate::issued::Issued;
 use crate::policy::Policy;
 use crate::rendezvous::backend_id;
 use crate::time::Timestamp;
@@ -155,14 +156,15 @@ impl Sessions {
         backend: usize,
         scheme: Scheme,
         now: Timestamp,
+        issued: &mut Issued,
     ) -> Option<String> {
         let secure = match scheme {
             Scheme::Http => "",
             Scheme::Https => "; Secure",
         };
-        let value = self.issue(backend, now)?;
+        let value = issued.value(backend, now.second(), || self.issue(backend, now))?;
         let mut cookie = String::with_capacity(256);
-        for part in [&self.name, "=", &value, &self.attributes, secure] {
+        for part in [&self.name, "=", value, &self.attributes, secure] {
             cookie.push_str(part);
         }
         Some(cookie)
@@ -171,7 +173,7 @@ impl Sessions {
     fn issue(&self, backend: usize, now: Timestamp) -> Option<String> {
         let mut bytes = Vec::with_capacity(CLAIM + MAC);
         bytes.extend_from_slice(self.tags.get(backend)?);
-        let issued = (now.as_millis() / 1_000).to_be_bytes();
+        let issued = now.second().to_be_bytes();
         bytes.extend_from_slice(&issued[issued.len() - ISSUED..]);
         if let Some(keyed) = &self.mac {
             let keyed = absorb(keyed, "session", &bytes);
@@ -356,15 +358,18 @@ mod tests {
     fn the_cookie_names_no_host() {
         for secret in [None, Some("secret")] {
             let sessions = sessions(&["alpha"], secret);
-            let cookie = sessions.set_cookie(0, Scheme::Https, at(0)).unwrap();
+            let issued = &mut Issued::default();
+            let cookie = sessions.set_cookie(0, Scheme::Https, at(0), issued);
+            let cookie = cookie.unwrap();
             assert!(!cookie.contains("alpha"), "{cookie}");
             assert!(cookie.starts_with("edgelb=1"));
             assert!(cookie.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"));
-            let cookie = sessions.set_cookie(0, Scheme::Http, at(0)).unwrap();
+            let cookie = sessions.set_cookie(0, Scheme::Http, at(0), issued);
+            let cookie = cookie.unwrap();
             assert!(!cookie.contains("Secure"), "{cookie}");
         }
         assert_eq!(
-            sessions(&["a"], None).set_cookie(1, Scheme::Http, at(0)),
+            sessions(&["a"], None).set_cookie(1, Scheme::Http, at(0), &mut Issued::default()),
             None
         );
     }

@@ -57,10 +57,14 @@ pub struct Attempt {
 /// that it has says `close` or `keep-alive` and nothing else. While the ledger
 /// [holds nothing](crate::Ledger::holds_nothing) against any backend, to settle an
 /// exchange with one would give this answer and change nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ordinary {
     /// The edits to its fields: an index into [`crate::Balancer::ordinary`].
     pub edits: usize,
+    /// Those that follow, where it makes a session. A response is ordinary then only if it
+    /// says nothing to caches: has no `Cache-Control`, `Surrogate-Control`, or field whose
+    /// name ends in `CDN-Cache-Control`.
+    pub session: Option<Edits>,
     /// Who answers for its body.
     pub tail: Tail,
     /// For which other requests the attempt is one, too; `None` where it depends on more.

@@ -25,6 +25,16 @@ impl Timestamp {
         Self(self.0.saturating_add(millis(duration)))
     }
 
+    /// The second that it is in, since the Unix epoch.
+    pub(crate) const fn second(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// When the second that it is in is over.
+    pub(crate) const fn next_second(self) -> Self {
+        Self((self.second() + 1).saturating_mul(1_000))
+    }
+
     /// A millisecond later.
     pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))

@@ -150,7 +150,7 @@ impl Exchange<'_> {
         };
         match turn {
             Turn::Send(attempt) => {
-                let plan = Arc::new(Plan::from(attempt));
+                let plan = Arc::new(Plan::read(attempt, &self.driver.ordinary));
                 Next::Continue((plan, Source::Policy(exchange)))
             }
             Turn::Reply(reply) => Next::Break(local(reply, &self.method)),
@@ -171,14 +171,16 @@ impl Exchange<'_> {
         source: Source,
         response: &PackedResponse,
     ) -> Option<(Arc<Edits>, Tail)> {
-        let ordinary = plan.ordinary.filter(|_| is_ordinary(response))?;
-        let edits = self.driver.ordinary.get(ordinary.edits as usize)?;
+        let ordinary = plan.ordinary.as_ref()?;
+        if !is_ordinary(response, ordinary.makes_session) {
+            return None;
+        }
         let isolate = &self.driver.isolate;
         let (tail, may_go) = match source {
             Source::Policy(exchange) => (ordinary.tail, isolate.conclude(exchange)),
             Source::Reused(tail) => (tail, isolate.holds_nothing()),
         };
-        may_go.then(|| (Arc::clone(edits), tail))
+        may_go.then(|| (Arc::clone(&ordinary.edits), tail))
     }
 
     /// Tells the policy what became of an attempt.
@@ -294,11 +296,13 @@ fn twice<T>(mut call: impl FnMut() -> wasmtime::Result<T>) -> wasmtime::Result<T
 }
 
 /// Whether a response is ordinary, as the policy's interface has it.
-fn is_ordinary(response: &PackedResponse) -> bool {
+fn is_ordinary(response: &PackedResponse, makes_session: bool) -> bool {
     let usual = |value: &[u8]| {
         value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
     };
-    matches!(response.status.as_u16(), 200..=499) && lines::connection(&response.lines).all(usual)
+    matches!(response.status.as_u16(), 200..=499)
+        && lines::connection(&response.lines).all(usual)
+        && !(makes_session && lines::speaks_to_caches(&response.lines))
 }
 
 /// A backend's response, as the client gets it.

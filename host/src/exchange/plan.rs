@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
-use super::bindings::{Attempt, Ordinary, Reuse};
+use super::bindings::{self, Attempt, Reuse, Tail};
 use crate::edits::{Edits, bit};
 
 /// How many bytes a head and its edits may take, that are kept as long as a connection
@@ -24,15 +24,41 @@ pub(super) struct Plan {
     pub(super) ordinary: Option<Ordinary>,
 }
 
-impl From<Attempt> for Plan {
-    fn from(attempt: Attempt) -> Self {
+/// What to do with an ordinary response, read.
+pub(super) struct Ordinary {
+    pub(super) edits: Arc<Edits>,
+    /// Whether it makes a session, and so is ordinary only if it says nothing to caches.
+    pub(super) makes_session: bool,
+    pub(super) tail: Tail,
+    pub(super) reuse: Option<Reuse>,
+}
+
+impl Ordinary {
+    /// With the edits that the policy speaks of by their number.
+    fn read(said: bindings::Ordinary, known: &[Arc<Edits>]) -> Option<Self> {
+        let edits = known.get(said.edits as usize)?;
+        Some(Self {
+            makes_session: said.session.is_some(),
+            edits: match said.session {
+                Some(session) => Arc::new(edits.and(&session)),
+                None => Arc::clone(edits),
+            },
+            tail: said.tail,
+            reuse: said.reuse,
+        })
+    }
+}
+
+impl Plan {
+    /// Reads an attempt.
+    pub(super) fn read(attempt: Attempt, known: &[Arc<Edits>]) -> Self {
         Self {
             backend: attempt.backend,
             edits: Edits::read(attempt.edits),
             keep: attempt.keep,
             tunnel: attempt.tunnel,
             client: attempt.client.and_then(|client| client.parse().ok()),
-            ordinary: attempt.ordinary,
+            ordinary: (attempt.ordinary).and_then(|said| Ordinary::read(said, known)),
         }
     }
 }
@@ -84,7 +110,7 @@ impl Reusable {
     pub(super) fn keep(&mut self, peer: Option<IpAddr>, lines: Vec<u8>, plan: Arc<Plan>) {
         // No value has a line feed in it.
         static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n:path:"));
-        let reuse = plan.ordinary.and_then(|ordinary| ordinary.reuse);
+        let reuse = plan.ordinary.as_ref().and_then(|ordinary| ordinary.reuse);
         if let Some(reuse) = reuse
             && lines.capacity() + plan.edits.room() <= MOST
             && let Some(name) = NAME.find(&lines)
@@ -173,7 +199,7 @@ mod tests {
     }
 
     fn plan_for(reuse: Option<Reuse>) -> Arc<Plan> {
-        let tail = super::super::bindings::Tail {
+        let tail = Tail {
             backend: 1,
             began: 0,
         };
@@ -184,7 +210,8 @@ mod tests {
             tunnel: false,
             client: None,
             ordinary: Some(Ordinary {
-                edits: 0,
+                edits: Arc::default(),
+                makes_session: false,
                 tail,
                 reuse,
             }),
@@ -234,6 +261,28 @@ mod tests {
             let found = reusable.find(None, &lines(method, target, fields), now, &indifferent);
             assert_eq!(found.is_some(), expected, "{method} {target} {fields}");
         }
+    }
+
+    #[test]
+    fn the_edits_of_a_session_follow_those_of_any_ordinary_response() {
+        let known = [Edits::read(b"-a\n+via:x\n".to_vec())].map(Arc::new);
+        let said = |edits, session: Option<&str>| bindings::Ordinary {
+            edits,
+            session: session.map(|it| it.as_bytes().to_vec()),
+            tail: Tail {
+                backend: 0,
+                began: 0,
+            },
+            reuse: None,
+        };
+        let becomes = |ordinary: &Ordinary| ordinary.edits.of(b"a:1\nb:2\n").lines();
+        let any = Ordinary::read(said(0, None), &known).unwrap();
+        assert!(!any.makes_session);
+        assert_eq!(becomes(&any), b"b:2\nvia:x\n");
+        let new = Ordinary::read(said(0, Some("+set-cookie:c\n=b:3\n")), &known).unwrap();
+        assert!(new.makes_session);
+        assert_eq!(becomes(&new), b"via:x\nset-cookie:c\nb:3\n");
+        assert!(Ordinary::read(said(1, None), &known).is_none());
     }
 
     #[test]

@@ -98,19 +98,57 @@ async fn any_other_response_is_settled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_that_makes_a_session_is_settled() {
+async fn a_response_that_makes_a_session_is_ordinary_unless_it_speaks_to_caches() {
     let watched = Watched::new(&[]);
-    let first = watched.scene.get("/").await;
+    let (first, settled) = watched.ask(&[]).await;
+    assert!(!settled);
     let set = values(first.headers(), "set-cookie")[0].to_owned();
+    assert!(set.starts_with("edgelb=1"), "{set}");
+    assert_eq!(values(first.headers(), "cache-control"), ["private"]);
+    assert_eq!(values(first.headers(), "via"), ["1.1 edgelb"]);
+
     let session = set.split(';').next().unwrap();
-    assert!(watched.settles().await, "a new client");
     let (again, settled) = watched.ask(&[("cookie", session)]).await;
-    assert!(!settled, "one with a session");
+    assert!(!settled);
     assert_eq!(by(&again), by(&first));
     assert_eq!(values(again.headers(), "set-cookie"), [""; 0]);
+    assert_eq!(values(again.headers(), "cache-control"), [""; 0]);
+
+    for (name, becomes) in [
+        ("cache-control", &["private, max-age=9"][..]),
+        ("surrogate-control", &["private"]),
+        ("cdn-cache-control", &["private"]),
+        ("example-cdn-cache-control", &["private"]),
+    ] {
+        (watched.scene).all(move |_| answer(200, &[(name, "max-age=9")], ""));
+        let settled = watched.ask(&[("cookie", session)]).await.1;
+        assert!(!settled, "{name} to a client that has a session");
+        assert!(watched.ask(&[]).await.1, "{name}");
+        let response = watched.scene.get("/").await;
+        assert_eq!(
+            values(response.headers(), "cache-control"),
+            becomes,
+            "{name}"
+        );
+        assert_eq!(values(response.headers(), "set-cookie").len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_renewed_is_dated_when_its_request_was_sent() {
+    let watched = Watched::new(&[]);
+    let (first, _) = watched.ask(&[]).await;
+    let set = values(first.headers(), "set-cookie")[0].to_owned();
+    let session = set.split(';').next().unwrap();
     advance(Duration::from_secs(43_201)).await;
-    let aging = watched.ask(&[("cookie", session)]).await;
-    assert!(aging.1, "one whose session is to be renewed");
+    let (renewed, settled) = watched.ask(&[("cookie", session)]).await;
+    assert!(!settled);
+    assert_eq!(by(&renewed), by(&first));
+    let set = values(renewed.headers(), "set-cookie")[0].to_owned();
+    let session = set.split(';').next().unwrap();
+    advance(Duration::from_secs(43_100)).await;
+    let (later, _) = watched.ask(&[("cookie", session)]).await;
+    assert_eq!(values(later.headers(), "set-cookie"), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,6 +50,29 @@ async fn a_session_is_decided_about_again_when_it_is_to_be_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_without_cookies_is_decided_about_once_a_second() {
+    let scene = scene(&[]);
+    let mut client = scene.edge.connection();
+    let first = fetch(&mut client, "/", &[]).await;
+    let again = fetch(&mut client, "/trap-begin", &[]).await;
+    assert_eq!(again.status(), 200);
+    assert_eq!(by(&again), by(&first));
+    let sets = [&first, &again].map(|it| values(it.headers(), "set-cookie"));
+    assert_eq!(sets[0].len(), 1);
+    assert_eq!(sets[0], sets[1]);
+    assert_eq!(values(again.headers(), "cache-control"), ["private"]);
+    advance(Duration::from_secs(1)).await;
+    assert!(is_asked(&mut client, "/trap-begin", &[]).await);
+    // What is shown as a session and is none may come to be one.
+    for cookie in ["edgelb=1", "edgelb="] {
+        scene.get("/").await;
+        fetch(&mut client, "/", &[("cookie", cookie)]).await;
+        let asked = is_asked(&mut client, "/trap-begin", &[("cookie", cookie)]).await;
+        assert!(asked, "{cookie}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_a_part_of_the_path_decides_it_has_to_be_the_same() {
     let scene = scene(&[UNTIED, ("AFFINITY_KEY", "path:2")]);
     let mut client = scene.edge.connection();

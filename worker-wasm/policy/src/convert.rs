@@ -95,6 +95,7 @@ impl From<core::Ordinary> for wit::Ordinary {
     fn from(ordinary: core::Ordinary) -> Self {
         Self {
             edits: index(ordinary.edits),
+            session: ordinary.session.map(|session| session.into_bytes()),
             tail: ordinary.tail.into(),
             reuse: ordinary.reuse.map(Into::into),
         }

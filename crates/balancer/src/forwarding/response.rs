@@ -73,6 +73,15 @@ pub(crate) fn ordinary_edits(hsts: Option<&str>) -> Edits {
     edits
 }
 
+/// The edits that follow those where the response makes a session, and says nothing to
+/// caches itself.
+pub(crate) fn session_edits(set_cookie: &str) -> Edits {
+    let mut edits = Edits::new();
+    edits.append("set-cookie", set_cookie);
+    make_private(&mut edits, Fields::new(b""));
+    edits
+}
+
 /// Whether a field is addressed to shared caches alone. They heed it before
 /// `Cache-Control` (<https://www.rfc-editor.org/rfc/rfc9213#section-2.2>), so it
 /// goes with a response that is for one client.

@@ -9,6 +9,7 @@ use core::time::Duration;
 use self::standing::Transition;
 pub(crate) use self::standing::{Departure, Health, Standing, State};
 use crate::genuine::Genuine;
+use crate::issued::Issued;
 use crate::outcome::Reason;
 use crate::policy::Policy;
 use crate::rendezvous::backend_id;
@@ -59,6 +60,7 @@ pub struct Ledger {
     events: Vec<Event>,
     changed: bool,
     pub(crate) genuine: Genuine,
+    pub(crate) issued: Issued,
 }
 
 impl PartialEq for Ledger {

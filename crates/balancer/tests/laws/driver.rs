@@ -313,8 +313,7 @@ impl World {
     pub(crate) fn settle(&mut self, index: usize, answer: Answer, watch: &mut impl Watch) {
         let pending = self.pending.remove(index);
         watch.settling(&pending, answer, self.now);
-        let foretold = pending
-            .ordinary
+        let foretold = (pending.ordinary.clone())
             .filter(|_| answer.is_ordinary() && self.ledger.holds_nothing());
         let before = self.ledger.clone();
         let step = answer.with(|outcome| pending.then.settle(outcome, &mut self.ledger, self.now));
@@ -335,8 +334,9 @@ impl World {
             let lines = text.lines().filter(|line| !line.starts_with('-'));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
-        let foretold = &self.balancer.ordinary()[ordinary.edits];
-        assert_eq!(additions(foretold), additions(edits));
+        let mut foretold = additions(&self.balancer.ordinary()[ordinary.edits]);
+        foretold.extend(ordinary.session.iter().flat_map(additions));
+        assert_eq!(foretold, additions(edits));
         assert_eq!(ordinary.tail, *tail);
         assert_eq!(self.ledger, *before);
     }
