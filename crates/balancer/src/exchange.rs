@@ -71,12 +71,13 @@ impl Exchange {
             keep,
             tunnel: self.tunnel,
             client: self.client,
-            ordinary: self.ordinary(backend, departure, reuse, &mut ledger.issued),
+            ordinary: self.ordinary(backend, departure, now, reuse, &mut ledger.issued),
         };
         let then = InFlight {
             exchange: self,
             backend,
             departure,
+            sent: now,
         };
         Step::Send { attempt, then }
     }
@@ -91,6 +92,7 @@ impl Exchange {
                 began: attempt.began,
                 trial: false,
             },
+            sent: attempt.began,
         }
     }
 
@@ -117,35 +119,45 @@ impl Exchange {
         }
     }
 
-    /// The answer to an ordinary response: known where it is none to a tunnel, and does
-    /// not end a trial.
+    /// The answer to an ordinary response: known where it is none to a tunnel, does not
+    /// end a trial, and makes no session but one that can be dated now.
     fn ordinary(
         &self,
         backend: usize,
         departure: Departure,
+        now: Timestamp,
         reuse: Option<Reuse>,
         issued: &mut Issued,
     ) -> Option<Ordinary> {
-        if self.tunnel || departure.trial {
+        let makes_session = self.lacks_session(backend);
+        if self.tunnel || departure.trial || (makes_session && !self.comes_soon()) {
             return None;
         }
-        let began = departure.began;
-        let set_cookie = self.new_session(backend, began, issued);
-        let session = set_cookie.map(|set_cookie| session_edits(&set_cookie));
-        // A new session is dated to the second.
-        let until = match session {
-            Some(_) => began.next_second(),
+        let set_cookie = self.new_session(backend, now, issued);
+        // It is dated to the second.
+        let until = match set_cookie {
+            Some(_) => now.next_second(),
             None => Timestamp::END,
         };
         Some(Ordinary {
             edits: self.scheme as usize,
-            session,
-            tail: Tail { backend, began },
+            session: set_cookie.map(|set_cookie| session_edits(&set_cookie)),
+            tail: Tail {
+                backend,
+                began: departure.began,
+            },
             reuse: reuse.map(|reuse| Reuse {
                 until: reuse.until.min(until),
                 ..reuse
             }),
         })
+    }
+
+    /// Whether a response that comes in time comes soon after its request was sent, as the
+    /// life of a session goes: then that may be when it is dated.
+    fn comes_soon(&self) -> bool {
+        let life = self.core.policy.session_cookie_ttl;
+        self.body == BodySize::None && self.core.patience() < life / 16
     }
 
     /// The cookie of a session that an answer of this backend makes, if it does.
@@ -164,18 +176,9 @@ impl Exchange {
 
     /// Passes a response on. A session is made with a backend that answered for
     /// the request, and not over a tunnel, whose client has one already.
-    fn forward(
-        &self,
-        head: &ResponseHead<'_>,
-        tail: Tail,
-        success: bool,
-        issued: &mut Issued,
-    ) -> Step {
-        let due = success && head.status != 101;
+    fn forward(&self, head: &ResponseHead<'_>, tail: Tail, set_cookie: Option<String>) -> Step {
         let additions = Additions {
-            set_cookie: due
-                .then(|| self.new_session(tail.backend, tail.began, issued))
-                .flatten(),
+            set_cookie,
             hsts: self.core.hsts(self.scheme),
         };
         Step::Forward {
@@ -203,6 +206,8 @@ pub struct InFlight {
     exchange: Exchange,
     backend: usize,
     departure: Departure,
+    /// When the attempt began, whatever its departure is dated.
+    sent: Timestamp,
 }
 
 impl InFlight {
@@ -212,11 +217,16 @@ impl InFlight {
             mut exchange,
             backend,
             departure,
+            sent,
         } = self;
         match classify(&outcome, exchange.tunnel, now) {
             Class::Success(head) => {
                 let began = ledger.succeed(backend, departure, now);
-                exchange.forward(&head, Tail { backend, began }, true, &mut ledger.issued)
+                let dated = if exchange.comes_soon() { sent } else { now };
+                let set_cookie = (head.status != 101)
+                    .then(|| exchange.new_session(backend, dated, &mut ledger.issued))
+                    .flatten();
+                exchange.forward(&head, Tail { backend, began }, set_cookie)
             }
             Class::Failure {
                 blame,
@@ -247,7 +257,7 @@ impl InFlight {
                     (Some(backend), _) => exchange.send(backend, ledger, now),
                     (None, Ok(head)) => {
                         let began = departure.began;
-                        exchange.forward(&head, Tail { backend, began }, false, &mut ledger.issued)
+                        exchange.forward(&head, Tail { backend, began }, None)
                     }
                     (None, Err(cause)) => exchange.exhausted(ledger, now, cause),
                 }

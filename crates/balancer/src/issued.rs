@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The value issued last with each backend. A cookie is dated to the second, so that all
-/// of one second and backend are the same: it takes one MAC, however many are issued.
+/// of one second and backend are the same: it takes one MAC, however many are issued. Like
+/// all that a ledger remembers it is of one policy, and of its secret.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Issued(Vec<Option<(u64, String)>>);
 

@@ -172,7 +172,7 @@ impl Exchange<'_> {
         response: &PackedResponse,
     ) -> Option<(Arc<Edits>, Tail)> {
         let ordinary = plan.ordinary.as_ref()?;
-        if !is_ordinary(response, ordinary.makes_session) {
+        if !is_ordinary(response, ordinary.makes_session()) {
             return None;
         }
         let isolate = &self.driver.isolate;
@@ -180,7 +180,7 @@ impl Exchange<'_> {
             Source::Policy(exchange) => (ordinary.tail, isolate.conclude(exchange)),
             Source::Reused(tail) => (tail, isolate.holds_nothing()),
         };
-        may_go.then(|| (Arc::clone(&ordinary.edits), tail))
+        may_go.then(|| (Arc::clone(ordinary.edits()), tail))
     }
 
     /// Tells the policy what became of an attempt.

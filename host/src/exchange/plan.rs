@@ -1,7 +1,7 @@
 //! An attempt as the policy plans it, and its use for the requests after it.
 
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
@@ -24,32 +24,55 @@ pub(super) struct Plan {
     pub(super) ordinary: Option<Ordinary>,
 }
 
-/// What to do with an ordinary response, read.
+/// What to do with an ordinary response.
 pub(super) struct Ordinary {
-    pub(super) edits: Arc<Edits>,
-    /// Whether it makes a session, and so is ordinary only if it says nothing to caches.
-    pub(super) makes_session: bool,
+    known: Arc<Edits>,
+    /// What follows those where the response makes a session.
+    session: Option<Vec<u8>>,
+    /// Both, once they are asked for.
+    both: OnceLock<Arc<Edits>>,
     pub(super) tail: Tail,
-    pub(super) reuse: Option<Reuse>,
+    reuse: Option<Reuse>,
 }
 
 impl Ordinary {
     /// With the edits that the policy speaks of by their number.
     fn read(said: bindings::Ordinary, known: &[Arc<Edits>]) -> Option<Self> {
-        let edits = known.get(said.edits as usize)?;
         Some(Self {
-            makes_session: said.session.is_some(),
-            edits: match said.session {
-                Some(session) => Arc::new(edits.and(&session)),
-                None => Arc::clone(edits),
-            },
+            known: Arc::clone(known.get(said.edits as usize)?),
+            session: said.session,
+            both: OnceLock::new(),
             tail: said.tail,
             reuse: said.reuse,
         })
     }
+
+    /// Whether it makes a session, and so is ordinary only if it says nothing to caches.
+    pub(super) const fn makes_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// The edits to it.
+    pub(super) fn edits(&self) -> &Arc<Edits> {
+        match &self.session {
+            Some(session) => (self.both).get_or_init(|| Arc::new(self.known.and(session))),
+            None => &self.known,
+        }
+    }
+
+    /// How many bytes they take that no others share.
+    fn room(&self) -> usize {
+        let session = self.session.as_ref().map_or(0, Vec::capacity);
+        session + self.both.get().map_or(0, |both| both.room())
+    }
 }
 
 impl Plan {
+    /// How many bytes it takes.
+    fn room(&self) -> usize {
+        self.edits.room() + self.ordinary.as_ref().map_or(0, Ordinary::room)
+    }
+
     /// Reads an attempt.
     pub(super) fn read(attempt: Attempt, known: &[Arc<Edits>]) -> Self {
         Self {
@@ -112,7 +135,7 @@ impl Reusable {
         static NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n:path:"));
         let reuse = plan.ordinary.as_ref().and_then(|ordinary| ordinary.reuse);
         if let Some(reuse) = reuse
-            && lines.capacity() + plan.edits.room() <= MOST
+            && lines.capacity() + plan.room() <= MOST
             && let Some(name) = NAME.find(&lines)
             && let start = name + NAME.needle().len()
             && let Some(length) = memchr(b'\n', &lines[start..])
@@ -210,8 +233,9 @@ mod tests {
             tunnel: false,
             client: None,
             ordinary: Some(Ordinary {
-                edits: Arc::default(),
-                makes_session: false,
+                known: Arc::default(),
+                session: None,
+                both: OnceLock::new(),
                 tail,
                 reuse,
             }),
@@ -275,12 +299,12 @@ mod tests {
             },
             reuse: None,
         };
-        let becomes = |ordinary: &Ordinary| ordinary.edits.of(b"a:1\nb:2\n").lines();
+        let becomes = |ordinary: &Ordinary| ordinary.edits().of(b"a:1\nb:2\n").lines();
         let any = Ordinary::read(said(0, None), &known).unwrap();
-        assert!(!any.makes_session);
+        assert!(!any.makes_session());
         assert_eq!(becomes(&any), b"b:2\nvia:x\n");
         let new = Ordinary::read(said(0, Some("+set-cookie:c\n=b:3\n")), &known).unwrap();
-        assert!(new.makes_session);
+        assert!(new.makes_session());
         assert_eq!(becomes(&new), b"via:x\nset-cookie:c\nb:3\n");
         assert!(Ordinary::read(said(1, None), &known).is_none());
     }

@@ -131,24 +131,57 @@ async fn a_response_that_makes_a_session_is_ordinary_unless_it_speaks_to_caches(
             "{name}"
         );
         assert_eq!(values(response.headers(), "set-cookie").len(), 1);
+        if name != "cache-control" {
+            assert_eq!(values(response.headers(), name), [""; 0]);
+        }
     }
 }
 
+/// By either way, so that it makes no difference whether the policy was asked.
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_renewed_is_dated_when_its_request_was_sent() {
+async fn a_session_is_dated_when_its_request_was_sent() {
+    const HALF: Duration = Duration::from_secs(43_200);
+    const LATE: Duration = Duration::from_secs(20);
+    for fields in [&[][..], &[("cache-control", "max-age=1")]] {
+        let scene = Watched::new(&[]).scene;
+        let gate = Gate::closed();
+        let held = gate.clone();
+        scene.all(move |_| Act::Gated(held.clone(), response(200, fields, "")));
+        let late = async {
+            gate.arrivals(1).await;
+            advance(LATE).await;
+            gate.open(1);
+        };
+        let (first, ()) = tokio::join!(scene.get("/"), late);
+        scene.all(|_| ok());
+        let set = values(first.headers(), "set-cookie")[0].to_owned();
+        let session = [("cookie", set.split(';').next().unwrap())];
+        let renewed = async || {
+            let response = scene.send(ask("GET", "/", &session, "")).await;
+            values(response.headers(), "set-cookie").len()
+        };
+        advance(HALF - LATE - Duration::from_secs(1)).await;
+        assert_eq!(renewed().await, 0, "{fields:?}");
+        advance(Duration::from_secs(2)).await;
+        assert_eq!(
+            renewed().await,
+            1,
+            "half a life after it was sent, {fields:?}"
+        );
+    }
+}
+
+/// A session that may be half over before its response comes is dated by that.
+#[tokio::test(start_paused = true)]
+async fn a_short_session_is_dated_when_its_response_comes() {
+    for (life, settles) in [("600", false), ("500", true)] {
+        let watched = Watched::new(&[("SESSION_COOKIE_TTL", life)]);
+        assert_eq!(watched.settles().await, settles, "{life}");
+    }
     let watched = Watched::new(&[]);
-    let (first, _) = watched.ask(&[]).await;
-    let set = values(first.headers(), "set-cookie")[0].to_owned();
-    let session = set.split(';').next().unwrap();
-    advance(Duration::from_secs(43_201)).await;
-    let (renewed, settled) = watched.ask(&[("cookie", session)]).await;
-    assert!(!settled);
-    assert_eq!(by(&renewed), by(&first));
-    let set = values(renewed.headers(), "set-cookie")[0].to_owned();
-    let session = set.split(';').next().unwrap();
-    advance(Duration::from_secs(43_100)).await;
-    let (later, _) = watched.ask(&[("cookie", session)]).await;
-    assert_eq!(values(later.headers(), "set-cookie"), [""; 0]);
+    let post = ask("POST", "/trap-if-settled", &[], "with a body");
+    watched.scene.send(post).await;
+    assert_eq!(*watched.lost.lock().unwrap(), 1);
 }
 
 #[tokio::test(start_paused = true)]

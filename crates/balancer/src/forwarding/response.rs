@@ -134,6 +134,41 @@ mod tests {
         response_edits(&head, additions).applied(head.fields)
     }
 
+    /// What nobody settles is to be what settling would have come to, as long as the
+    /// response says nothing to caches.
+    #[test]
+    fn the_edits_of_a_session_are_known_before() {
+        let fields = "etag:x\nexpires:0\npragma:x\nvary:*\nset-cookie:a=1\nvia:1.1 a\n\
+            connection:close\nkeep-alive:timeout=5\n";
+        for (hsts, status) in [
+            (None, 200),
+            (Some("max-age=1"), 206),
+            (None, 304),
+            (None, 404),
+        ] {
+            let additions = Additions {
+                set_cookie: Some("edgelb=1; Path=/".to_owned()),
+                hsts,
+            };
+            let expected = passed(status, fields, &additions);
+            let fields = Fields::new(fields.as_bytes());
+            let mut edits = ordinary_edits(hsts);
+            edits.extend(&session_edits("edgelb=1; Path=/"));
+            assert_eq!(edits.applied(fields), expected, "{status}");
+        }
+        for name in [
+            "surrogate-control",
+            "cdn-cache-control",
+            "x-cdn-cache-control",
+        ] {
+            assert!(is_for_shared_caches(name.as_bytes()), "{name}");
+        }
+        // Those are all that the interface names.
+        for name in ["edge-control", "expires", "cdn-loop", "x-accel-expires"] {
+            assert!(!is_for_shared_caches(name.as_bytes()), "{name}");
+        }
+    }
+
     #[test]
     fn end_to_end_fields_stay_as_they_are() {
         let fields = "date:x\nset-cookie:a=1\nSet-Cookie:b=2\nlocation:http://other/\ncontent-encoding:gzip\n\

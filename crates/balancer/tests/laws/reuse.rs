@@ -95,7 +95,7 @@ fn same() -> impl Strategy<Value = Same> {
     let method = prop_oneof![4 => Just("GET"), 1 => Just("POST"), 1 => Just("OPTIONS")];
     let scheme = prop_oneof![Just(Scheme::Http), Just(Scheme::Https)];
     let names = prop::sample::select(NAMES).prop_map(str::to_owned);
-    (method, scheme, lines(names), prop::bool::weighted(0.8)).prop_map(
+    (method, scheme, lines(names), prop::bool::weighted(0.6)).prop_map(
         |(method, scheme, fields, session)| Same {
             method,
             scheme,
