@@ -13,8 +13,9 @@ use super::bindings::{
 };
 use super::drive::{Client, Driver};
 use super::isolate::ExchangeRef;
-use super::plan::{Plan, Reusable};
+use super::plan::Plan;
 use super::replay::Replay;
+use super::reuse::Reusable;
 use super::tail::TailBody;
 use crate::body::Body;
 use crate::edge::Tag;

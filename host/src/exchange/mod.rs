@@ -10,13 +10,14 @@ mod instance;
 mod isolate;
 mod plan;
 mod replay;
+mod reuse;
 mod tail;
 
 pub(crate) use board::Board;
 pub(crate) use drive::{Client, Driver};
 pub(crate) use instance::Blueprint;
 pub(crate) use isolate::Isolate;
-pub(crate) use plan::Reusable;
+pub(crate) use reuse::Reusable;
 
 pub(crate) mod bindings {
     //! What `worker-wasm/wit` says, as Rust.
