@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use edgelb_host::{Cause, ClientConnection, Door};
 use edgelb_tests::FAULTY;
-use edgelb_tests::scene::{Act, Gate, Scene, Whole, ask, by, from, ok, response, values, whole};
+use edgelb_tests::scene::{
+    Act, Actor, Gate, Scene, Whole, ask, by, from, ok, response, values, whole,
+};
 use tokio::time::advance;
 
 const UNTIED: (&str, &str) = ("STICKY_SESSIONS", "false");
@@ -30,6 +32,21 @@ async fn is_asked(client: &mut ClientConnection<'_>, target: &str, fields: &Fiel
         502 => true,
         other => panic!("{other}"),
     }
+}
+
+/// What the backend answers is held back from now on.
+fn held(backend: &Actor) -> Gate {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    backend.script(move |_| Act::Gated(held.clone(), response(200, &[], "")));
+    gate
+}
+
+/// Once a request is held at its backend, another isolate finds that one down.
+async fn ejected_meanwhile(gate: &Gate, home: &Actor, another: &Scene) {
+    gate.arrivals(1).await;
+    home.script(|_| Act::Unreachable(Cause::ConnectionRefused));
+    assert_ne!(by(&another.get("/").await), home.name());
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,17 +150,13 @@ async fn what_others_have_learned_meanwhile_counts_for_what_was_reused() {
     let home = scene.home().await;
     let mut client = scene.edge.connection();
     fetch(&mut client, "/", &[]).await;
-    let gate = Gate::closed();
-    let held = gate.clone();
-    home.script(move |_| Act::Gated(held.clone(), response(200, &[], "")));
+    let gate = held(&home);
     let under_way = async {
         let response = fetch(&mut client, "/trap-if-settled", &[]).await;
         assert_eq!(response.status(), 502, "the policy is told");
     };
     let failure = async {
-        gate.arrivals(1).await;
-        home.script(|_| Act::Unreachable(Cause::ConnectionRefused));
-        assert_ne!(by(&another.get("/").await), home.name());
+        ejected_meanwhile(&gate, &home, &another).await;
         gate.open(1);
     };
     tokio::join!(under_way, failure);
@@ -157,17 +170,10 @@ async fn a_trap_does_not_hide_what_is_held_against_a_backend() {
     let home = scene.home().await;
     let mut client = scene.edge.connection();
     fetch(&mut client, "/", &[]).await;
-    let gate = Gate::closed();
-    let held = gate.clone();
-    home.script(move |_| Act::Gated(held.clone(), response(200, &[], "")));
-    let failure = async {
-        gate.arrivals(1).await;
-        home.script(|_| Act::Unreachable(Cause::ConnectionRefused));
-        assert_ne!(by(&another.get("/").await), home.name());
-    };
+    let gate = held(&home);
     tokio::select! {
         _ = scene.get("/trap-abandon") => panic!("it is held"),
-        () = failure => {}
+        () = ejected_meanwhile(&gate, &home, &another) => {}
     }
     // It was abandoned: the ejection was merged, and then the instance trapped.
     home.script(|_| ok());
