@@ -64,7 +64,7 @@ pub(crate) fn check(options: &Options) -> anyhow::Result<()> {
     let counts = Counts::from([
         ("policy".to_owned(), policy(programs)?),
         ("decision".to_owned(), decision(programs)?),
-        ("request".to_owned(), request(programs, Varying::Fields)?),
+        ("request".to_owned(), request(programs, Varying::Cookie)?),
         ("repeated".to_owned(), request(programs, Varying::Target)?),
     ]);
     let mut baseline: BTreeMap<String, Counts> = match fs::read(&options.baseline) {
@@ -212,11 +212,11 @@ fn load(proxy: &mut Child, address: SocketAddr, varying: Varying) -> anyhow::Res
         .and_then(|(_, rest)| rest.split(';').next())
         .context("no session is set")?;
     let fields = |number| {
-        let position = match varying {
+        let seen = match varying {
             Varying::Target => 1_000,
-            Varying::Fields => number,
+            Varying::Cookie => number,
         };
-        format!("x-position: {position}\r\ncookie: a=1; edgelb={session}; b=2\r\n")
+        format!("x-position: 1000\r\ncookie: a={seen}; edgelb={session}; b=2\r\n")
     };
     // Numbers of as many digits.
     let mut numbers = 1_000..;

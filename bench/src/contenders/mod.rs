@@ -67,7 +67,7 @@ impl Contender {
             Self::Haproxy => "HAProxy",
             Self::Native => "plain Rust (hyper), same edits",
             Self::Edgelb => "**edgelb**, exchange door",
-            Self::EdgelbDecided => "the same, clients that never repeat a head",
+            Self::EdgelbDecided => "the same, clients whose cookies change each time",
             Self::EdgelbWasiHttp => "edgelb, wasi:http door",
             Self::Wasmtime => "`wasmtime serve`, same component",
         }
@@ -90,7 +90,7 @@ impl Contender {
     /// What its clients change from request to request.
     pub(crate) fn varying(self) -> Varying {
         match self {
-            Self::EdgelbDecided => Varying::Fields,
+            Self::EdgelbDecided => Varying::Cookie,
             Self::Direct
             | Self::Nginx
             | Self::Haproxy

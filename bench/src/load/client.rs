@@ -25,8 +25,8 @@ pub(crate) enum Cookies {
 pub(crate) enum Varying {
     /// The target, as every client does.
     Target,
-    /// A field as well, of which nobody knows what it means to a proxy.
-    Fields,
+    /// A cookie as well, so that no head is one that was decided before.
+    Cookie,
 }
 
 /// A client, connected.
@@ -137,12 +137,13 @@ fn request(cookie: Option<&str>, varying: Varying) -> Vec<u8> {
          Accept-Encoding: gzip, deflate\r\n\
          Accept-Language: en-GB,en;q=0.5\r\n",
     );
-    match varying {
-        Varying::Target => {}
-        Varying::Fields => request.push_str("X-Position: page=000001\r\n"),
-    }
-    if let Some(cookie) = cookie {
-        request.extend(["Cookie: ", cookie, "\r\n"]);
+    let varied = match varying {
+        Varying::Target => None,
+        Varying::Cookie => Some("seen=000001"),
+    };
+    let cookies: Vec<_> = varied.into_iter().chain(cookie).collect();
+    if !cookies.is_empty() {
+        request.extend(["Cookie: ", &cookies.join("; "), "\r\n"]);
     }
     request.push_str("\r\n");
     request.into_bytes()
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn no_request_is_like_the_one_before() {
-        let mut sent = request(Some("a=0"), Varying::Fields);
+        let mut sent = request(Some("a=0"), Varying::Cookie);
         for number in numbers(&sent) {
             (0..99).for_each(|_| count_up(&mut sent[number.clone()]));
         }
@@ -231,8 +232,7 @@ mod tests {
             sent.starts_with("GET /api/v1/items?page=000100 HTTP"),
             "{sent}"
         );
-        assert!(sent.contains("X-Position: page=000100\r\n"), "{sent}");
-        assert!(sent.contains("Cookie: a=0\r\n"), "{sent}");
+        assert!(sent.contains("Cookie: seen=000100; a=0\r\n"), "{sent}");
     }
 
     #[test]

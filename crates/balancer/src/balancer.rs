@@ -15,13 +15,13 @@ use crate::forwarding::{Additions, Route, ordinary_edits, request_edits, respons
 use crate::head::{RequestHead, Scheme};
 use crate::ledger::{Charge, Departure, Health, Ledger};
 use crate::lists::is_token;
-use crate::names::VARIED;
+use crate::names::RELEVANT;
 use crate::outcome::{Class, Reason, classify, is_idempotent};
 use crate::policy::{Backend, Policy, PolicyError};
 use crate::rendezvous::{Affinity, backend_id, draw};
 use crate::session::{Session, Sessions};
 use crate::step::{BodyEnd, Cause, LocalReply, Outcome, Reuse, Step, Tail};
-use crate::survey::{Survey, is_configured};
+use crate::survey::{Survey, configured};
 use crate::time::{Seed, Timestamp};
 use crate::{reply, status};
 
@@ -86,11 +86,13 @@ impl Balancer {
         &self.core.ordinary
     }
 
-    /// The names, in lower case, of fields that change nothing: those of many that
-    /// clients vary from request to request.
-    pub fn indifferent(&self) -> impl Iterator<Item = &'static str> {
-        let fields = VARIED.into_iter();
-        fields.filter(|name| !is_configured(name, &self.core.policy))
+    /// The names of the fields that may change an attempt, in lower case: with `*` at the
+    /// end, all that begin so. So may all others with an underscore in their names.
+    pub fn relevant(&self) -> impl Iterator<Item = String> {
+        let known = RELEVANT.into_iter().map(String::from);
+        // With an underscore they are relevant anyway.
+        let spell = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        known.chain(configured(&self.core.policy).map(spell))
     }
 
     /// Opens an exchange.

@@ -2,29 +2,31 @@
 
 use crate::lists::is;
 
-/// Fields that change no decision, and that clients vary from request to request.
-pub(crate) const VARIED: [&str; 21] = [
-    "accept",
-    "cache-control",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "origin",
-    "pragma",
-    "priority",
-    "range",
-    "referer",
-    "sec-fetch-dest",
-    "sec-fetch-mode",
-    "sec-fetch-site",
-    "sec-fetch-user",
-    "traceparent",
-    "tracestate",
-    "upgrade-insecure-requests",
-    "x-request-id",
-    "x-requested-with",
+/// Fields that may change a decision, in lower case; with `*` at the end, all that begin so.
+/// So may every field with an underscore in its name, which can be a look-alike. What is
+/// known but not here is read where nothing is decided: on the way back, or for a status.
+pub(crate) const RELEVANT: [&str; 21] = [
+    "cdn-loop",
+    "connection",
+    "content-length",
+    "cookie",
+    "edgelb-*",
+    "forwarded",
+    "host",
+    "idempotency-key",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "sec-websocket-key",
+    "spin-*",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-forwarded-*",
+    "x-real-ip",
 ];
 
 /// A field that is read, set or taken out.
@@ -211,17 +213,17 @@ mod tests {
             let listed = hop_by_hop.contains(&name);
             let known = known(name.as_bytes()).map(|(_, known)| known.is_hop_by_hop());
             assert_eq!(known, Some(listed), "{name}");
+            let changes_nothing = ["authorization", "cache-control"].contains(&name);
+            assert_eq!(is_relevant(name), !changes_nothing, "{name}");
         }
     }
 
-    #[test]
-    fn what_clients_vary_means_nothing() {
-        for name in VARIED {
-            let meaning = Name::of(name.as_bytes());
-            let inert = matches!(meaning, Name::Other | Name::Known(Known::CacheControl));
-            assert!(inert, "{name}");
-            assert_eq!(name, name.to_ascii_lowercase());
-        }
+    fn is_relevant(name: &str) -> bool {
+        name.contains('_')
+            || RELEVANT.iter().any(|it| match it.strip_suffix('*') {
+                Some(beginning) => name.starts_with(beginning),
+                None => name == *it,
+            })
     }
 
     #[test]
@@ -256,6 +258,8 @@ mod tests {
         ];
         for (name, expected) in table {
             assert_eq!(Name::of(name.as_bytes()), expected, "{name}");
+            let other = expected == Name::Other && !name.contains('_');
+            assert_eq!(is_relevant(&name.to_ascii_lowercase()), !other, "{name}");
         }
     }
 }

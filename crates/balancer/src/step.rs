@@ -72,7 +72,7 @@ pub struct Ordinary {
 }
 
 /// The requests that an attempt is [one for, too](crate::Balancer::adopt): their head is
-/// the same but for the target and [what changes nothing](crate::Balancer::indifferent).
+/// the same but for the target and fields that are not [relevant](crate::Balancer::relevant).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reuse {
     /// They come earlier than this.

@@ -3,6 +3,8 @@
 //! Heads are long and rules are many: each that looked for its own field would
 //! read all of them again.
 
+use alloc::string::String;
+
 use crate::cookies::Cookie;
 use crate::edits::Edits;
 use crate::head::RequestHead;
@@ -54,16 +56,14 @@ pub(crate) struct Survey<'a> {
     pub(crate) removals: Removals,
 }
 
-/// Whether the configuration has something to do with fields of this name.
-pub(crate) fn is_configured(name: &str, policy: &Policy) -> bool {
+/// The names of the fields that the configuration has something to do with.
+pub(crate) fn configured(policy: &Policy) -> impl Iterator<Item = &str> {
     let affinity = match &policy.affinity_key {
-        AffinityKey::Header(header) => is(name.as_bytes(), header),
-        AffinityKey::Ip | AffinityKey::Path(_) | AffinityKey::Cookie(_) | AffinityKey::None => {
-            false
-        }
+        AffinityKey::Header(header) => Some(header),
+        AffinityKey::Ip | AffinityKey::Path(_) | AffinityKey::Cookie(_) | AffinityKey::None => None,
     };
     let platform = policy.client_ip_header.as_ref();
-    affinity || platform.is_some_and(|it| is_like(name.as_bytes(), it.as_bytes()))
+    affinity.into_iter().chain(platform).map(String::as_str)
 }
 
 /// What is visible of a WebSocket handshake

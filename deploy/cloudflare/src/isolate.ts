@@ -36,7 +36,7 @@ const EMPTY: EffectiveConfiguration = {
   idleTimeout: 0n,
   replayLimit: 0n,
   ordinary: [],
-  indifferent: [],
+  relevant: [],
   settings: [],
 };
 

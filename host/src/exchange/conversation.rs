@@ -126,7 +126,7 @@ impl Exchange<'_> {
         let now = self.driver.clock.now();
         if matches!(self.size, BodySize::None)
             && let Some(plan) =
-                reusable.find(self.client.peer, &self.lines, now, &self.driver.indifferent)
+                reusable.find(self.client.peer, &self.lines, now, &self.driver.relevant)
             && self.driver.isolate.holds_nothing()
         {
             let backend = plan.backend;

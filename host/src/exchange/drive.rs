@@ -10,7 +10,7 @@ use super::bindings::{Backend, BodyEnd, EffectiveConfiguration, Scheme, Tail};
 use super::conversation::Exchange;
 use super::isolate::Isolate;
 use super::replay::Replay;
-use super::reuse::{Indifferent, Reusable};
+use super::reuse::{Relevant, Reusable};
 use crate::clock::Clock;
 use crate::edits::Edits;
 use crate::error::EdgeError;
@@ -36,7 +36,7 @@ pub(crate) struct Driver {
     pub(super) destinations: Vec<Destination>,
     /// To the responses of which the policy said before what to do with them.
     pub(super) ordinary: Vec<Arc<Edits>>,
-    pub(super) indifferent: Indifferent,
+    pub(super) relevant: Relevant,
     pub(super) timeouts: Timeouts,
     pub(super) backends: Backends,
     pub(super) clock: Arc<dyn Clock>,
@@ -76,7 +76,7 @@ impl Driver {
             ordinary: (configuration.ordinary.iter().cloned())
                 .map(|edits| Arc::new(Edits::read(edits)))
                 .collect(),
-            indifferent: Indifferent::new(&configuration.indifferent),
+            relevant: Relevant::new(&configuration.relevant),
             timeouts: Timeouts::of(configuration),
             backends,
             clock,

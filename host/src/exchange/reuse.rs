@@ -37,7 +37,7 @@ impl Reusable {
         peer: Option<IpAddr>,
         lines: &[u8],
         now: u64,
-        indifferent: &Indifferent,
+        relevant: &Relevant,
     ) -> Option<&Arc<Plan>> {
         let kept = self
             .0
@@ -46,15 +46,9 @@ impl Reusable {
         let (start, end) = kept.target;
         let rest = lines.strip_prefix(&kept.lines[..start])?;
         let (target, fields) = rest.split_at(memchr(b'\n', rest)?);
-        let same = || {
-            let before = &kept.lines[end..];
-            fields == before || {
-                let (fields, before) = from_difference(fields, before);
-                indifferent.rest(fields).eq(indifferent.rest(before))
-            }
-        };
         let part = &kept.lines[start..end][..kept.reuse.path as usize];
-        (is_usual(target) && begins(target, part) && same()).then_some(&kept.plan)
+        (is_usual(target) && begins(target, part) && relevant.same(fields, &kept.lines[end..]))
+            .then_some(&kept.plan)
     }
 
     /// Keeps the plan for a request without a body if it says that it may be used again.
@@ -81,43 +75,72 @@ impl Reusable {
     }
 }
 
-/// The names of fields that change no plan.
+/// The names of the fields that may change a plan.
 #[derive(Default)]
-pub(crate) struct Indifferent {
+pub(crate) struct Relevant {
     names: Vec<String>,
-    /// Their lengths, a bit each: most fields have another.
+    /// Their lengths, a bit each.
     lengths: u64,
+    /// What some begin with.
+    beginnings: Vec<String>,
 }
 
-impl Indifferent {
+impl Relevant {
     pub(super) fn new(names: &[String]) -> Self {
-        Self {
-            names: names.to_vec(),
-            lengths: (names.iter()).fold(0, |lengths, name| lengths | bit(name.len())),
+        let mut relevant = Self::default();
+        for name in names {
+            if let Some(beginning) = name.strip_suffix('*') {
+                relevant.beginnings.push(beginning.to_owned());
+            } else {
+                relevant.lengths |= bit(name.len());
+                relevant.names.push(name.clone());
+            }
         }
+        relevant
     }
 
-    /// The lines of all other fields.
-    fn rest<'a>(&self, lines: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let lines = lines.split(|&byte| byte == b'\n');
-        lines.filter(|line| !self.has(line))
+    /// Whether two lists of lines are the same but for fields that change no plan.
+    fn same<'a>(&self, mut one: &'a [u8], mut other: &'a [u8]) -> bool {
+        while one != other {
+            (one, other) = from_difference(one, other);
+            if let Some(rest) = self.without_first(one) {
+                one = rest;
+            } else if let Some(rest) = self.without_first(other) {
+                other = rest;
+            } else {
+                return false;
+            }
+        }
+        true
     }
 
-    fn has(&self, line: &[u8]) -> bool {
-        let colon = line.iter().position(|&byte| byte == b':');
-        let name = &line[..colon.unwrap_or(0)];
-        let may_be = self.lengths & bit(name.len()) != 0;
-        may_be && self.names.iter().any(|it| it.as_bytes() == name)
+    /// What follows the first line, if there is one and it changes no plan.
+    fn without_first<'a>(&self, lines: &'a [u8]) -> Option<&'a [u8]> {
+        let (line, rest) = lines.split_at(memchr(b'\n', lines)? + 1);
+        let name = &line[..memchr(b':', line)?];
+        (!self.has(name)).then_some(rest)
+    }
+
+    /// Whether a name is one of them; so is that of a pseudo-header field, which is cut
+    /// off at the colon that it begins with.
+    fn has(&self, name: &[u8]) -> bool {
+        let is = |it: &String| it.as_bytes() == name;
+        name.is_empty()
+            || (self.lengths & bit(name.len()) != 0 && self.names.iter().any(is))
+            || memchr(b'_', name).is_some()
+            || (self.beginnings.iter()).any(|it| name.starts_with(it.as_bytes()))
     }
 }
 
-/// From the beginning of the first line that is different.
+/// From the beginning of the first line that is different, of two that are.
 fn from_difference<'a>(one: &'a [u8], other: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     let (words, _) = one.as_chunks::<8>();
     let (others, _) = other.as_chunks::<8>();
     let pairs = words.iter().zip(others);
-    let same = 8 * pairs.take_while(|(one, other)| one == other).count();
-    let line = memrchr(b'\n', &one[..same]).unwrap_or(0);
+    let words = 8 * pairs.take_while(|(one, other)| one == other).count();
+    let pairs = one[words..].iter().zip(&other[words..]);
+    let same = words + pairs.take_while(|(one, other)| one == other).count();
+    let line = memrchr(b'\n', &one[..same]).map_or(0, |end| end + 1);
     (&one[line..], &other[line..])
 }
 
@@ -201,18 +224,20 @@ mod tests {
                 9,
                 true,
             ),
-            (
-                "GET",
-                "/a",
-                "host:a\ncookie::path:/b\nrange:3\nranges:4\n",
-                9,
-                false,
-            ),
+            ("GET", "/a", "host:a\nrange:0\ncookie::path:/b\n", 9, true),
+            ("GET", "/a", "host:a\ncookie::path:/b\nx:1\ny:2\n", 9, true),
+            ("GET", "/a", "host:a\ncookie::path:/b\nx_y:1\n", 9, false),
+            ("GET", "/a", "host:a\ncookie::path:/b\nin-a:1\n", 9, false),
+            ("GET", "/a", "in-:1\nhost:a\ncookie::path:/b\n", 9, false),
+            ("GET", "/a", "in:1\nhost:a\ncookie::path:/b\n", 9, true),
+            ("GET", "/a", "host:a\nhost:a\ncookie::path:/b\n", 9, false),
+            ("GET", "/a", "host:a\nrange:0\n", 9, false),
+            ("GET", "/a", "", 9, false),
             ("GET", "/a", "cookie::path:/b\nhost:a\n", 9, false),
         ];
-        let indifferent = Indifferent::new(&["accept".to_owned(), "range".to_owned()]);
+        let relevant = Relevant::new(&["host", "cookie", "in-*"].map(str::to_owned));
         for (method, target, fields, now, expected) in table {
-            let found = reusable.find(None, &lines(method, target, fields), now, &indifferent);
+            let found = reusable.find(None, &lines(method, target, fields), now, &relevant);
             assert_eq!(found.is_some(), expected, "{method} {target} {fields}");
         }
     }
@@ -231,7 +256,7 @@ mod tests {
             .flat_map(|one| peers.map(|other| (one, other)))
         {
             reusable.keep(kept, lines.clone(), plan(Some(1)));
-            let found = reusable.find(asked, &lines, 0, &Indifferent::default());
+            let found = reusable.find(asked, &lines, 0, &Relevant::default());
             assert_eq!(found.is_some(), kept == asked);
         }
     }
@@ -267,7 +292,7 @@ mod tests {
             ("/stremio/", false),
             ("/", false),
         ] {
-            let found = reusable.find(None, &lines("GET", target, ""), 0, &Indifferent::default());
+            let found = reusable.find(None, &lines("GET", target, ""), 0, &Relevant::default());
             assert_eq!(found.is_some(), expected, "{target}");
         }
         // Nobody has so long a part.
@@ -285,7 +310,7 @@ mod tests {
         let finds = |authority| {
             let lines = lines(authority).into_bytes();
             reusable
-                .find(None, &lines, 0, &Indifferent::default())
+                .find(None, &lines, 0, &Relevant::default())
                 .is_some()
         };
         assert!(finds("a:path:/b"));
@@ -297,7 +322,7 @@ mod tests {
         let find = |reusable: &Reusable| {
             let lines = lines("GET", "/", "a:1\n");
             reusable
-                .find(None, &lines, 0, &Indifferent::default())
+                .find(None, &lines, 0, &Relevant::default())
                 .is_some()
         };
         let mut reusable = Reusable::default();

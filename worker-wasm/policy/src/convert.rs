@@ -68,7 +68,7 @@ pub(crate) fn configuration(
         idle_timeout: core::millis(policy.idle_timeout),
         replay_limit: policy.replay_limit,
         ordinary: ordinary.map(|edits| edits.as_bytes().to_vec()).collect(),
-        indifferent: balancer.indifferent().map(Into::into).collect(),
+        relevant: balancer.relevant().collect(),
         settings: settings.iter().map(Into::into).collect(),
     }
 }

@@ -43,7 +43,7 @@ fn configuration() -> EffectiveConfiguration {
         idle_timeout: 300_000,
         replay_limit: 65_536,
         ordinary: Vec::new(),
-        indifferent: Vec::new(),
+        relevant: Vec::new(),
         settings: vec![
             setting("MAX_RETRIES", "2"),
             setting("STICKY_SESSIONS", "true"),
