@@ -55,11 +55,11 @@ pub(super) struct ServeArgs {
     /// Threads, each with an event loop of its own; default one a core. With
     /// `--door wasi-http` one: by that door each thread has its own view of the
     /// backends' health
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(super) threads: Option<NonZeroUsize>,
     /// Client connections at a time; new ones wait beyond it. Default half the
     /// descriptors that the system allows this process
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(super) max_connections: Option<NonZeroUsize>,
     /// Where each request leaves a line: a file, which SIGHUP opens anew, `-` for
     /// stdout, or `off`
@@ -75,7 +75,7 @@ pub(super) struct ServeArgs {
     pub(super) record: Option<PathBuf>,
     /// Seconds that requests under way may take after SIGTERM or SIGINT; those
     /// left are cut off, and it exits with 0 all the same
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = whole)]
     pub(super) drain_timeout: u64,
 }
 
@@ -107,14 +107,14 @@ pub(super) struct SimArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) replay: Option<PathBuf>,
     /// Where all chance comes from; default what the scenario says
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    #[arg(long, value_name = "N", conflicts_with = "seeds", value_parser = whole)]
     pub(super) seed: Option<u64>,
     /// Run each scenario with all of these seeds, B left out; stops at the first
     /// that fails, and finds the smallest scenario that breaks the same law
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     pub(super) seeds: Option<Range<u64>>,
     /// Seeds to run at a time; default one a core
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(super) threads: Option<NonZeroUsize>,
     /// How the component is driven
     #[arg(long, value_enum, default_value_t = DoorArg::Exchange)]
@@ -165,6 +165,16 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         let port = port.parse::<u16>().unwrap_or(8080);
         format!("expected `127.0.0.1:{port}` for this machine alone, `0.0.0.0:{port}` for all others, too, or another IP address and port")
     })
+}
+
+fn count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, 1 or more".to_owned())
+}
+
+fn whole(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, 0 or more".to_owned())
 }
 
 /// A range of seeds, the last left out.

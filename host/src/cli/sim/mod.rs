@@ -241,6 +241,12 @@ fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyho
             .and_then(|()| writer.flush());
         written.context("--report cannot be written")?;
     }
+    for (what, path) in [("trace", &args.trace), ("report", &args.report)] {
+        if let Some(path) = path {
+            say!();
+            say!("{what}: {}", path.display());
+        }
+    }
     Ok(verdict(scenario, &run))
 }
 

@@ -112,7 +112,7 @@ impl Unit {
         }
     }
 
-    fn number(self, text: &str) -> Option<f64> {
+    pub(super) fn number(self, text: &str) -> Option<f64> {
         let text = text.trim();
         match self {
             Self::Share => {

@@ -6,6 +6,7 @@ use rand_pcg::Pcg64Mcg;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::bound::Unit;
 use crate::sim::dice;
 
 /// How likely something is, or what part of a whole: 0 to 1.
@@ -56,15 +57,38 @@ impl From<f64> for Share {
 
 impl<'de> Deserialize<'de> for Share {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let share = f64::deserialize(deserializer)?;
-        if (0.0..=1.0).contains(&share) {
-            Ok(Self(share))
-        } else {
-            let expected = "a share of the whole, from 0.0 to 1.0";
-            Err(de::Error::custom(format!(
-                "`{share}` is out of range: expected {expected}"
-            )))
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Share;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a share of the whole, from 0.0 to 1.0, or as `\"50 %\"`")
+            }
+
+            fn visit_f64<E: de::Error>(self, share: f64) -> Result<Share, E> {
+                if (0.0..=1.0).contains(&share) {
+                    Ok(Share(share))
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Float(share), &self))
+                }
+            }
+
+            fn visit_i64<E: de::Error>(self, share: i64) -> Result<Share, E> {
+                match share {
+                    0 => Ok(Share::NONE),
+                    1 => Ok(Share::ALL),
+                    _ => Err(E::invalid_value(de::Unexpected::Signed(share), &self)),
+                }
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Share, E> {
+                let share = Unit::Share.number(text).filter(|&share| share <= 1.0);
+                share
+                    .map(Share)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
         }
+        deserializer.deserialize_any(Visitor)
     }
 }
 
