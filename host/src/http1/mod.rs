@@ -12,6 +12,8 @@ mod content;
 mod date;
 mod head;
 mod input;
+#[cfg(test)]
+mod laws;
 mod output;
 mod write;
 
