@@ -64,6 +64,8 @@ pub(crate) enum Malformed {
     TooLarge,
     #[error("the target has over {MAX_TARGET} bytes")]
     TargetTooLong,
+    #[error("the body has a transfer coding beside `chunked`")]
+    Coding,
 }
 
 type Parsed<T> = Result<Option<(T, usize)>, Malformed>;
@@ -103,10 +105,16 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead> {
                 Some(_) => return Err(Malformed::Syntax),
             }
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            // No other coding is known here, and none may stand for another
-            // (https://www.rfc-editor.org/rfc/rfc9112#section-6.1).
-            if chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            // No other coding is known here, and where the last is another, nobody
+            // knows where the body ends (https://www.rfc-editor.org/rfc/rfc9112#section-6.3).
+            let mut codings = value.rsplit(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+            let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+            if chunked || !codings.next().is_some_and(is_chunked) || codings.clone().any(is_chunked)
+            {
                 return Err(Malformed::Syntax);
+            }
+            if codings.next().is_some() {
+                return Err(Malformed::Coding);
             }
             chunked = true;
         } else if name.eq_ignore_ascii_case("connection") {
@@ -337,6 +345,16 @@ mod tests {
         for (fields, expected) in table {
             let framing = parsed(fields).map(|head| head.framing);
             assert_eq!(framing.ok(), expected, "{fields:?}");
+        }
+        for (value, expected) in [
+            ("gzip, chunked", Malformed::Coding),
+            ("gzip", Malformed::Syntax),
+            ("chunked, gzip", Malformed::Syntax),
+            ("chunked, chunked", Malformed::Syntax),
+            (", chunked", Malformed::Coding),
+        ] {
+            let found = parsed(&format!("transfer-encoding: {value}\r\n"));
+            assert_eq!(found.unwrap_err(), expected, "{value}");
         }
         let old = b"PUT / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n";
         assert_eq!(request(old).unwrap_err(), Malformed::Syntax);

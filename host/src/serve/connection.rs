@@ -261,6 +261,7 @@ impl Connection {
             Malformed::Syntax => StatusCode::BAD_REQUEST,
             Malformed::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Malformed::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Malformed::Coding => StatusCode::NOT_IMPLEMENTED,
         };
         let to = To {
             head: false,

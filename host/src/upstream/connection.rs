@@ -217,6 +217,8 @@ fn client_failed(error: &BodyError) -> SendError {
 fn not_http(malformed: Malformed) -> SendError {
     SendError::maybe_sent(match malformed {
         Malformed::TooLarge => Cause::HttpResponseHeaderSectionSize,
-        Malformed::Syntax | Malformed::TargetTooLong => Cause::HttpProtocolError,
+        Malformed::Syntax | Malformed::TargetTooLong | Malformed::Coding => {
+            Cause::HttpProtocolError
+        }
     })
 }
