@@ -216,7 +216,7 @@ fn load(proxy: &mut Child, address: SocketAddr, varying: Varying) -> anyhow::Res
             Varying::Target => 1_000,
             Varying::Cookie => number,
         };
-        format!("x-position: 1000\r\ncookie: a={seen}; edgelb={session}; b=2\r\n")
+        format!("cookie: a={seen}; edgelb={session}; b=2\r\n")
     };
     // Numbers of as many digits.
     let mut numbers = 1_000..;

@@ -5,6 +5,7 @@ use crate::lists::is;
 /// Fields that may change a decision, in lower case; with `*` at the end, all that begin so.
 /// So may every field with an underscore in its name, which can be a look-alike. What is
 /// known but not here is read where nothing is decided: on the way back, or for a status.
+/// (Two change nothing unless there is a body: `content-length` and `idempotency-key`.)
 pub(crate) const RELEVANT: [&str; 21] = [
     "cdn-loop",
     "connection",

@@ -93,7 +93,7 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead> {
     let mut packed = lines::begin_request(&method, &uri, host, length);
 
     let mut connection = Connection::default();
-    let (mut sized, mut chunked) = (None, false);
+    let (mut sized, mut codings) = (None, Codings::default());
     let (mut expects_continue, mut takes_trailers) = (false, false);
     for field in head.headers.iter() {
         let (name, value) = (field.name, field.value);
@@ -105,18 +105,7 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead> {
                 Some(_) => return Err(Malformed::Syntax),
             }
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            // No other coding is known here, and where the last is another, nobody
-            // knows where the body ends (https://www.rfc-editor.org/rfc/rfc9112#section-6.3).
-            let mut codings = value.rsplit(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-            let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
-            if chunked || !codings.next().is_some_and(is_chunked) || codings.clone().any(is_chunked)
-            {
-                return Err(Malformed::Syntax);
-            }
-            if codings.next().is_some() {
-                return Err(Malformed::Coding);
-            }
-            chunked = true;
+            codings.read(value);
         } else if name.eq_ignore_ascii_case("connection") {
             connection.read(value);
         } else if name.eq_ignore_ascii_case("upgrade") && minor == 0 {
@@ -130,12 +119,14 @@ pub(crate) fn request(bytes: &[u8]) -> Parsed<RequestHead> {
         }
         lines::push(&mut packed, name, value);
     }
-    let framing = match (sized, chunked) {
+    let framing = match (sized, codings.names) {
+        (sized, 0) => Framing::Length(sized.unwrap_or(0)),
         // Whoever sends both may mean to be read in two ways.
-        (Some(_), true) => return Err(Malformed::Syntax),
-        (None, true) if minor == 0 => return Err(Malformed::Syntax),
-        (None, true) => Framing::Chunked,
-        (sized, false) => Framing::Length(sized.unwrap_or(0)),
+        (Some(_), _) => return Err(Malformed::Syntax),
+        (None, _) if minor == 0 => return Err(Malformed::Syntax),
+        (None, 1) if codings.end => Framing::Chunked,
+        (None, _) if codings.end => return Err(Malformed::Coding),
+        (None, _) => return Err(Malformed::Syntax),
     };
     let head = RequestHead {
         method,
@@ -239,6 +230,31 @@ const fn version(minor: u8) -> Version {
         Version::HTTP_10
     } else {
         Version::HTTP_11
+    }
+}
+
+/// What the fields `Transfer-Encoding` of a request say: one list, all of them together
+/// (<https://www.rfc-editor.org/rfc/rfc9112#section-6.1>).
+#[derive(Default)]
+struct Codings {
+    names: usize,
+    /// Whether `chunked` is the last of them and none before it. Else nobody knows where
+    /// the body ends.
+    end: bool,
+    chunked: bool,
+    /// Whether one has no name.
+    empty: bool,
+}
+
+impl Codings {
+    fn read(&mut self, names: &[u8]) {
+        for name in names.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            let chunked = name.eq_ignore_ascii_case(b"chunked");
+            self.names += 1;
+            self.empty |= name.is_empty();
+            self.end = chunked && !self.chunked && !self.empty;
+            self.chunked |= chunked;
+        }
     }
 }
 
@@ -346,18 +362,41 @@ mod tests {
             let framing = parsed(fields).map(|head| head.framing);
             assert_eq!(framing.ok(), expected, "{fields:?}");
         }
-        for (value, expected) in [
-            ("gzip, chunked", Malformed::Coding),
-            ("gzip", Malformed::Syntax),
-            ("chunked, gzip", Malformed::Syntax),
-            ("chunked, chunked", Malformed::Syntax),
-            (", chunked", Malformed::Coding),
+        for (version, fields, expected) in [
+            ("HTTP/1.1", "gzip, chunked", Malformed::Coding),
+            (
+                "HTTP/1.1",
+                "gzip\r\ntransfer-encoding: chunked",
+                Malformed::Coding,
+            ),
+            ("HTTP/1.1", "gzip", Malformed::Syntax),
+            ("HTTP/1.1", "chunked, gzip", Malformed::Syntax),
+            ("HTTP/1.1", "chunked, chunked", Malformed::Syntax),
+            (
+                "HTTP/1.1",
+                "gzip, chunked\r\ntransfer-encoding: gzip",
+                Malformed::Syntax,
+            ),
+            (
+                "HTTP/1.1",
+                "gzip, chunked\r\ntransfer-encoding: chunked",
+                Malformed::Syntax,
+            ),
+            (
+                "HTTP/1.1",
+                "gzip, chunked\r\ncontent-length: 5",
+                Malformed::Syntax,
+            ),
+            ("HTTP/1.1", "", Malformed::Syntax),
+            ("HTTP/1.1", ", chunked", Malformed::Syntax),
+            ("HTTP/1.1", "gzip,, chunked", Malformed::Syntax),
+            ("HTTP/1.1", "chunked,", Malformed::Syntax),
+            ("HTTP/1.0", "chunked", Malformed::Syntax),
+            ("HTTP/1.0", "gzip, chunked", Malformed::Syntax),
         ] {
-            let found = parsed(&format!("transfer-encoding: {value}\r\n"));
-            assert_eq!(found.unwrap_err(), expected, "{value}");
+            let text = format!("PUT / {version}\r\ntransfer-encoding: {fields}\r\n\r\n");
+            assert_eq!(request(text.as_bytes()).unwrap_err(), expected, "{text:?}");
         }
-        let old = b"PUT / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n";
-        assert_eq!(request(old).unwrap_err(), Malformed::Syntax);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper::body::Incoming;
@@ -24,9 +25,18 @@ use self::messages::{Text, bytes, one_request, one_response};
 use super::*;
 use crate::body::Body;
 use crate::edits;
+use crate::lines;
 
-/// What is read of a message: what it begins with, and its content if that is whole.
-type Message = (String, Option<Vec<u8>>);
+/// What is read of a message: what it begins with, its fields but those of framing, and
+/// its content if that is whole.
+type Message = (String, HeaderMap, Option<Vec<u8>>);
+
+/// Lengths that are repeated stand once, and HTTP/1.0 has no upgrades.
+fn beside_framing(mut fields: HeaderMap) -> HeaderMap {
+    fields.remove(CONTENT_LENGTH);
+    fields.remove(UPGRADE);
+    fields
+}
 
 /// Bytes that arrive in pieces of a size.
 struct Wire<'a> {
@@ -86,7 +96,8 @@ fn our_requests(bytes: &[u8], size: usize) -> Vec<Message> {
     while let Ok(Some(head)) = wire.head(request) {
         let content = wire.body(head.framing);
         let goes_on = content.is_some() && head.persistent;
-        messages.push((format!("{} {}", head.method, head.uri), content));
+        let start = format!("{} {}", head.method, head.uri);
+        messages.push((start, beside_framing(lines::unpack(&head.lines)), content));
         if !goes_on {
             break;
         }
@@ -129,9 +140,10 @@ async fn hypers_requests(bytes: &[u8]) -> Vec<Message> {
         let messages = Arc::clone(&messages);
         async move {
             let start = format!("{} {}", request.method(), request.uri());
+            let fields = beside_framing(request.headers().clone());
             let content = request.into_body().collect().await;
             let content = content.ok().map(|it| it.to_bytes().to_vec());
-            messages.lock().unwrap().push((start, content));
+            messages.lock().unwrap().push((start, fields, content));
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         }
     });
@@ -150,18 +162,18 @@ async fn hypers_requests(bytes: &[u8]) -> Vec<Message> {
 }
 
 /// The final response to a request of this method, and its content.
-fn our_response(bytes: &[u8], method: &Method, size: usize) -> Option<(u16, Option<Vec<u8>>)> {
+fn our_response(bytes: &[u8], method: &Method, size: usize) -> Option<Message> {
     let mut wire = Wire::new(bytes, size);
     loop {
         let head = wire.head(|bytes| response(bytes, method)).ok()??;
-        let status = head.status.as_u16();
-        if !matches!(status, 100 | 102..=199) {
-            return Some((status, wire.body(head.framing)));
+        if !matches!(head.status.as_u16(), 100 | 102..=199) {
+            let fields = beside_framing(lines::unpack(&head.lines));
+            return Some((head.status.to_string(), fields, wire.body(head.framing)));
         }
     }
 }
 
-async fn hypers_response(bytes: &[u8], method: &Method) -> Option<(u16, Option<Vec<u8>>)> {
+async fn hypers_response(bytes: &[u8], method: &Method) -> Option<Message> {
     let (client, mut server) = tokio::io::duplex(1 << 16);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(client))
         .await
@@ -172,10 +184,11 @@ async fn hypers_response(bytes: &[u8], method: &Method) -> Option<(u16, Option<V
         .unwrap();
     let ask = async {
         let response = sender.send_request(request).await.ok()?;
-        let status = response.status().as_u16();
+        let start = response.status().to_string();
+        let fields = beside_framing(response.headers().clone());
         let content = response.into_body().collect().await.ok();
         drop(sender);
-        Some((status, content.map(|it| it.to_bytes().to_vec())))
+        Some((start, fields, content.map(|it| it.to_bytes().to_vec())))
     };
     let answer = async {
         let mut head = [0; 1024];
@@ -205,11 +218,11 @@ proptest! {
         let ours = our_requests(&bytes, bytes.len());
         prop_assert_eq!(&our_requests(&bytes, size), &ours, "by {}", size);
         let hypers = block_on(hypers_requests(&bytes));
-        for (index, (start, content)) in ours.iter().enumerate() {
-            let Some((its, other)) = hypers.get(index) else {
+        for (index, (start, fields, content)) in ours.iter().enumerate() {
+            let Some((its, theirs, other)) = hypers.get(index) else {
                 return Err(TestCaseError::fail(format!("{ours:?} not {hypers:?}")));
             };
-            prop_assert_eq!(start, its);
+            prop_assert_eq!((start, fields), (its, theirs));
             prop_assert!(content.is_none() || content == other, "{:?} not {:?}", ours, hypers);
         }
     }
@@ -223,8 +236,15 @@ proptest! {
         let Some(content) = wire.body(head.framing) else { return Ok(()) };
         let written = block_on(passed_on(&head, content.clone()));
         let target = head.uri.path_and_query().map_or("/", |it| it.as_str());
-        let expected = vec![(format!("{} {target}", head.method), Some(content))];
-        prop_assert_eq!(block_on(hypers_requests(&written)), expected, "{:?}", Text(written));
+        let mut fields = beside_framing(lines::unpack(&head.lines));
+        fields.insert(HOST, HeaderValue::from_static("backend"));
+        fields.remove(TRANSFER_ENCODING);
+        let mut read = block_on(hypers_requests(&written));
+        for (_, fields, _) in &mut read {
+            fields.remove(TRANSFER_ENCODING);
+        }
+        let expected = vec![(format!("{} {target}", head.method), fields, Some(content))];
+        prop_assert_eq!(read, expected, "{:?}", Text(written));
     }
 
     #[test]
@@ -236,9 +256,30 @@ proptest! {
     ) {
         let ours = our_response(&bytes, &method, bytes.len());
         prop_assert_eq!(&our_response(&bytes, &method, size), &ours, "by {}", size);
-        if let Some((status, Some(content))) = ours {
-            let hypers = block_on(hypers_response(&bytes, &method));
-            prop_assert_eq!(hypers, Some((status, Some(content))));
+        if let Some((.., Some(_))) = ours {
+            prop_assert_eq!(block_on(hypers_response(&bytes, &method)), ours);
         }
+    }
+}
+
+/// The laws above would hold of nothing, too.
+#[test]
+fn what_is_a_message_is_read_as_one() {
+    let requests = "GET /a HTTP/1.1\r\nhost: a\r\n\r\n\
+         POST /b HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello\
+         PUT /c HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n\
+         GET /d HTTP/1.0\r\n\r\n";
+    let read = our_requests(requests.as_bytes(), 7);
+    let targets: Vec<_> = read.iter().map(|(start, ..)| start.as_str()).collect();
+    assert_eq!(targets, ["GET /a", "POST /b", "PUT /c", "GET /d"]);
+    assert_eq!(block_on(hypers_requests(requests.as_bytes())), read);
+    for response in [
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello",
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\n\r\nhello",
+    ] {
+        let read = our_response(response.as_bytes(), &Method::GET, 7);
+        let (.., content) = read.unwrap();
+        assert_eq!(content.as_deref(), Some(&b"hello"[..]), "{response:?}");
     }
 }

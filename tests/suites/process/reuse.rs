@@ -91,7 +91,7 @@ async fn what_is_reused_is_sent_as_what_is_decided() {
     let home = by(&watched
         .decide("x-user: 1\r\naccept: a\r\nConnection: x-hop\r\n")
         .await);
-    let fields = "x-user: 1\r\nrange: bytes=1-\r\nConnection: x-hop\r\n";
+    let fields = "x-user: 1\r\nrange: bytes=1-\r\nx-hop: 1\r\nConnection: x-hop\r\n";
     let reused = watched.client.ask("GET", REUSED, fields).await;
     assert_eq!(reused.status(), 200);
     watched.stage.ask("GET", "/", fields).await;
@@ -102,6 +102,7 @@ async fn what_is_reused_is_sent_as_what_is_decided() {
     assert_eq!(reused.head.target(), REUSED);
     assert_eq!(reused.head.fields, decided.head.fields);
     assert_eq!(reused.head.field("range"), Some("bytes=1-"));
+    assert_eq!(reused.head.field("x-hop"), None);
 }
 
 #[tokio::test]

@@ -241,9 +241,11 @@ fn once(subject: &Subject<'_>, simulation: &Simulation, args: &SimArgs) -> anyho
             .and_then(|()| writer.flush());
         written.context("--report cannot be written")?;
     }
+    if args.trace.is_some() || args.report.is_some() {
+        say!();
+    }
     for (what, path) in [("trace", &args.trace), ("report", &args.report)] {
         if let Some(path) = path {
-            say!();
             say!("{what}: {}", path.display());
         }
     }

@@ -81,16 +81,33 @@ impl Scenario {
 
 fn parse(text: &str) -> Result<Scenario, ScenarioError> {
     toml::from_str(text).map_err(|error| {
-        // The parser calls numbers as Rust does.
-        let mut told = error.to_string().trim_end().to_owned();
-        for kind in ["f64", "u16", "u32", "u64", "usize"] {
-            let number = ["a whole number", "a number"][usize::from(kind == "f64")];
-            told = told
-                .replace(&format!("expected {kind}"), &format!("expected {number}"))
-                .replace(&format!("a nonzero {kind}"), "a whole number, 1 or more");
-        }
+        // The last of it is what is wrong, before it is where.
+        let told = error.to_string();
+        let told = told.trim_end();
+        let place = told.strip_suffix(error.message()).unwrap_or(told);
+        let told = format!("{place}{}", plain(error.message()));
         ScenarioError::Syntax(told)
     })
+}
+
+/// The same, but that the parser calls numbers as Rust does.
+fn plain(message: &str) -> String {
+    let mut plain = message.replace("expected f64", "expected a number");
+    for (kind, to) in [
+        ("u16", "to 65535"),
+        ("u32", "to 4294967295"),
+        ("u64", "on"),
+        ("usize", "on"),
+    ] {
+        let whole = |from| format!("a whole number from {from} {to}");
+        plain = plain
+            .replace(
+                &format!("expected {kind}"),
+                &format!("expected {}", whole(0)),
+            )
+            .replace(&format!("a nonzero {kind}"), &whole(1));
+    }
+    plain
 }
 
 /// As a file that reads back as the same.

@@ -135,7 +135,11 @@ fn limits_are_a_platform_or_what_differs_from_one() {
     assert_eq!(scenario.limits.subrequests, Some(3));
     let table = [
         ("subrequests = 3", "subrequests = -3", "subrequests = -3"),
-        ("subrequests = 3", "connections = 0", "1 or more"),
+        (
+            "subrequests = 3",
+            "connections = 0",
+            "a whole number from 1 on",
+        ),
         ("subrequests = 3", "subrequest = 3", "`subrequest`"),
         ("cpu-time = \"5ms\"", "cpu-time = \"5\"", "as `500ms`"),
         ("subrequests = 3", "memory = \"1 Mb\"", "as `\"64 KiB\"`"),
@@ -179,7 +183,11 @@ fn what_is_wrong_is_said_with_its_line() {
             "or as `\"50 %\"`",
         ),
         ("rate = 5.0", "rate = \"5\"", "expected a number"),
-        ("count = 10", "count = 1.5", "expected a whole number"),
+        (
+            "count = 10",
+            "count = 1.5",
+            "a whole number from 1 to 4294967295",
+        ),
         ("rate = 5.0", "rate = 1e9", "more than 100000 a second"),
         (
             "path = \"/stremio/{client}/stream\"",
