@@ -69,6 +69,12 @@ impl Scenario {
                 message: "duration: expected ten years at most".to_owned(),
             });
         }
+        if end.is_some_and(|end| end.is_zero()) {
+            problems.push(Problem {
+                path: keys("duration"),
+                message: "duration: expected more than nothing".to_owned(),
+            });
+        }
         let host = self.host.parse::<Authority>();
         if host.is_err() || self.host.contains('@') {
             problems.push(Problem {
@@ -277,7 +283,7 @@ impl<'a> Checker<'a> {
 
     /// What begins when all is over never happens.
     fn begins(&mut self, at: Duration, end: Option<Duration>) {
-        if let Some(end) = end.filter(|end| at >= *end) {
+        if let Some(end) = end.filter(|end| !end.is_zero() && at >= *end) {
             let (at, end) = (format_duration(at), format_duration(end));
             let message = format!("`{at}` is not before the end: the scenario's duration is {end}");
             self.tell("at", &message);

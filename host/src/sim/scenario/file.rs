@@ -90,9 +90,15 @@ fn parse(text: &str) -> Result<Scenario, ScenarioError> {
     })
 }
 
-/// The same, but that the parser calls numbers as Rust does.
+/// The same, but that the parser calls things as Rust does.
 fn plain(message: &str) -> String {
-    let mut plain = message.replace("expected f64", "expected a number");
+    let mut plain = message
+        .replace("expected f64", "expected a number")
+        .replace("expected a boolean", "expected `true` or `false`")
+        .replace(
+            "map, expected a sequence",
+            "table, expected a list of them, each below its name in two brackets: `[[name]]`",
+        );
     for (kind, to) in [
         ("u16", "to 65535"),
         ("u32", "to 4294967295"),

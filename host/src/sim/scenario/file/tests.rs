@@ -166,6 +166,11 @@ fn what_is_wrong_is_said_with_its_line() {
         ("duration = \"10m\"", "duration = \"99y\"", "ten years"),
         (
             "duration = \"10m\"",
+            "duration = \"0s\"",
+            "line 4: duration",
+        ),
+        (
+            "duration = \"10m\"",
             "duration = 10",
             "a length of time in quotes",
         ),
@@ -183,6 +188,7 @@ fn what_is_wrong_is_said_with_its_line() {
             "or as `\"50 %\"`",
         ),
         ("rate = 5.0", "rate = \"5\"", "expected a number"),
+        ("[[link]]", "[link]", "in two brackets"),
         (
             "count = 10",
             "count = 1.5",
